@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The errors of the program: typed, raised deep, given context on the way, printed once by main().
+
+An error is one line that says what is wrong, an optional hint that says what the user can do, and
+the exit code of the contract. Text that came from outside is escaped where it is printed, not here.
+"""
+
+import contextlib
+from collections.abc import Iterator
+from enum import IntEnum
+from typing import ClassVar
+
+
+class ExitCode(IntEnum):
+    """What the process tells its caller."""
+
+    DONE = 0
+    FAILED = 1
+    USAGE = 2
+    NOT_ACTIVE = 3
+    NOT_FOUND = 4
+    DAMAGED = 5
+    REJECTED = 6
+    BUSY = 7
+    ROLLED_BACK = 8
+    INTERRUPTED = 130
+
+
+class AtomicSysError(Exception):
+    """Something that the program cannot do, told in one line."""
+
+    exit_code: ClassVar[ExitCode] = ExitCode.FAILED
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class UsageError(AtomicSysError):
+    """The command line asks for something that makes no sense, or the user declined."""
+
+    exit_code = ExitCode.USAGE
+
+
+class NotFound(AtomicSysError):
+    """There is no such container or image."""
+
+    exit_code = ExitCode.NOT_FOUND
+
+
+class Damaged(AtomicSysError):
+    """Content at rest is not what it was when it was stored."""
+
+    exit_code = ExitCode.DAMAGED
+
+
+class Rejected(AtomicSysError):
+    """The trust policy does not allow this image."""
+
+    exit_code = ExitCode.REJECTED
+
+
+class Busy(AtomicSysError):
+    """Another process holds a lock for longer than we are willing to wait."""
+
+    exit_code = ExitCode.BUSY
+
+
+@contextlib.contextmanager
+def doing(what: str) -> Iterator[None]:
+    """Note on an error that comes out of the block what was going on: `while WHAT` (PEP 678)."""
+    try:
+        yield
+    except Exception as error:
+        error.add_note(f"while {what}")
+        raise
+
+
+def printable(text: str) -> str:
+    """The text with control characters and lone surrogates escaped, fit for a terminal or a log."""
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode("ascii")
+        for c in text
+    )

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Make it whole, then name it: files, links and descriptors that nobody sees half-done.
+
+A crash leaves either the old content or the new one, and at worst a temporary name that begins with
+a dot and ends with `.tmp`. Sources: open(2) O_TMPFILE, rename(2), syncfs(2).
+"""
+
+import contextlib
+import ctypes
+import os
+import secrets
+
+from atomic_sys.fs.directory import component
+
+TEMPORARY_SUFFIX = ".tmp"
+
+
+def temporary_name(name: str) -> str:
+    """A name beside `name` that nobody else uses, known as left over when its maker is dead."""
+    return f".{name}.{secrets.token_hex(6)}{TEMPORARY_SUFFIX}"
+
+
+def write_file(dfd: int, name: str, content: bytes, mode: int = 0o644) -> None:
+    """Put a file with exactly this content and mode in place, synced, replacing what was there.
+
+    Raises OSError.
+    """
+    temporary = temporary_name(component(name))
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+    fd = os.open(temporary, flags, 0o600, dir_fd=dfd)
+    try:
+        try:
+            write_all(fd, content)
+            os.fchmod(fd, mode)
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+        os.rename(temporary, name, src_dir_fd=dfd, dst_dir_fd=dfd)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary, dir_fd=dfd)
+        raise
+    os.fsync(dfd)
+
+
+def write_all(fd: int, content: bytes) -> None:
+    """Write all of it, however little a write(2) takes. Raises OSError."""
+    view = memoryview(content)
+    while view:
+        view = view[os.write(fd, view) :]
+
+
+def read_file(dfd: int, name: str, limit: int) -> bytes | None:
+    """The content of a regular file, or None when there is none; links are not followed.
+
+    Raises OSError, with EFBIG for a file of more than `limit` bytes.
+    """
+    try:
+        fd = os.open(component(name), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW, dir_fd=dfd)
+    except FileNotFoundError:
+        return None
+    with os.fdopen(fd, "rb") as stream:
+        content = stream.read(limit + 1)
+    if len(content) > limit:
+        raise OSError(27, f"larger than {limit} bytes", name)
+    return content
+
+
+def swap_symlink(dfd: int, name: str, target: str) -> None:
+    """Let the link `name` point to `target` from one moment to the next. Raises OSError."""
+    temporary = temporary_name(component(name))
+    os.symlink(target, temporary, dir_fd=dfd)
+    try:
+        os.rename(temporary, name, src_dir_fd=dfd, dst_dir_fd=dfd)
+    except BaseException:
+        os.unlink(temporary, dir_fd=dfd)
+        raise
+    os.fsync(dfd)
+
+
+def sync_file_system(fd: int) -> None:
+    """Write everything of the file system of `fd` to its disk. Raises OSError."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.syncfs(fd) != 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))

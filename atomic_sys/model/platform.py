@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The platform of a host and of an index entry (image-spec image-index.md, "platform")."""
+
+from dataclasses import dataclass, replace
+from typing import Self
+
+_MACHINES = {
+    "x86_64": ("amd64", ""),
+    "aarch64": ("arm64", "v8"),
+    "armv7l": ("arm", "v7"),
+    "armv6l": ("arm", "v6"),
+    "armv5tel": ("arm", "v5"),
+    "i386": ("386", ""),
+    "i686": ("386", ""),
+    "ppc64le": ("ppc64le", ""),
+    "riscv64": ("riscv64", ""),
+    "s390x": ("s390x", ""),
+    "loongarch64": ("loong64", ""),
+}
+# The variants that a host of the first one can run, best first.
+_ARM = ("v7", "v6", "v5")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Platform:
+    """Operating system, architecture and variant, in the words of Go's GOOS and GOARCH."""
+
+    os: str
+    architecture: str
+    variant: str = ""
+
+    def __str__(self) -> str:
+        return "/".join(part for part in (self.os, self.architecture, self.variant) if part)
+
+    @classmethod
+    def of_machine(cls, machine: str) -> Self:
+        """The platform of a Linux host whose `uname -m` says `machine`."""
+        architecture, variant = _MACHINES.get(machine, (machine, ""))
+        return cls(os="linux", architecture=architecture, variant=variant)
+
+    def wishes(self) -> "tuple[Platform, ...]":
+        """What this host runs, the best first."""
+        match self.architecture, self.variant:
+            case "arm", variant if variant in _ARM:
+                variants = (*_ARM[_ARM.index(variant) :], "")
+            case "arm64", "v8" | "":
+                variants = ("v8", "")
+            case _, "":
+                variants = ("",)
+            case _:
+                variants = (self.variant, "")
+        return tuple(replace(self, variant=variant) for variant in variants)

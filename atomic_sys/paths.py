@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Every directory and file name that the program knows, below one root.
+
+Paths are as seen from inside the root; `inside()` makes one of them a path to open from here.
+Sources: the predecessor's layout on disk; containers-policy.json(5), containers-registries.conf(5).
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
+
+CHECKOUTS = "/var/lib/containers/atomic"
+PREINSTALLED = "/usr/lib/containers/atomic"
+SHARED_REPOSITORY = "/ostree/repo"
+DEFAULT_RUNTIME = "/usr/bin/runc"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paths:
+    """Where things are on the host whose root directory is `root`."""
+
+    root: str = "/"
+    checkouts: str = CHECKOUTS
+    repository: str | None = None  # None: /ostree/repo where it can be used, else .storage/ostree
+    atomic_conf: str = "/etc/atomic.conf"
+    policy: str | None = None  # None: the first of policy_candidates that exists
+    registries_conf: str = "/etc/containers/registries.conf"
+    registries_conf_d: str = "/etc/containers/registries.conf.d"
+    registries_d: str = "/etc/containers/registries.d"
+    certs_d: str = "/etc/containers/certs.d"
+    units: str = "/etc/systemd/system"
+    vendor_units: str = "/usr/lib/systemd/system"
+    tmpfiles: str = "/etc/tmpfiles.d"
+    runtime: str = DEFAULT_RUNTIME
+    run: str = "/run/atomic-sys"
+
+    @classmethod
+    def for_host(cls, root: str, environment: Mapping[str, str]) -> Self:
+        """The paths below `root`, as the environment variables of the contract change them."""
+        changed = {
+            field: environment[variable]
+            for field, variable in (
+                ("checkouts", "ATOMIC_OSTREE_CHECKOUT_PATH"),
+                ("repository", "ATOMIC_OSTREE_REPO"),
+                ("atomic_conf", "ATOMIC_CONF"),
+                ("registries_conf", "CONTAINERS_REGISTRIES_CONF"),
+                ("runtime", "RUNC_PATH"),
+            )
+            if environment.get(variable)
+        }
+        policy = environment.get("CONTAINERS_POLICY_JSON") or environment.get("TRUST_POLICY")
+        return cls(root=root, policy=policy or None, **changed)
+
+    @property
+    def policy_candidates(self) -> tuple[str, ...]:
+        """The policy files in the order in which they are looked for; the first one is used."""
+        if self.policy is not None:
+            return (self.policy,)
+        return ("/etc/containers/policy.json", "/usr/share/containers/policy.json")
+
+    def inside(self, path: str) -> str:
+        """The path as it is seen from here, where the root may be a directory of this host."""
+        return os.path.join(self.root, path.lstrip("/"))
