@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What is on the host now: reads only, and one broken container never hides the others.
 
-The layout is the predecessor's: `CHECKOUTS/NAME -> CHECKOUTS/NAME.N`, and in `NAME.N` the deployment.
+The layout is the predecessor's: `CHECKOUTS/NAME -> CHECKOUTS/NAME.N`, and the deployment in NAME.N.
 """
 
 import contextlib
