@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from atomic_sys.errors import AtomicSysError
 from atomic_sys.fs.process import Command, Completed
 from atomic_sys.trust.gpg_status import Status, judge_status, parse_status
 from atomic_sys.trust.openpgp import MESSAGE_LIMIT, InvalidMessage, literal_content
@@ -45,16 +46,20 @@ class GpgVerifier:
     def keyring(self, keys: tuple[bytes, ...]) -> Iterator[Keyring]:
         """Import the key files, binary or armored, for the length of the block.
 
-        A file without usable public keys adds none. Raises CommandFailed, OSError.
+        A file without usable public keys adds none. Raises AtomicSysError.
         """
-        with tempfile.TemporaryDirectory(prefix="atomic-sys-gpg-", dir=self._scratch()) as home:
+        try:
+            directory = tempfile.TemporaryDirectory(prefix="atomic-sys-gpg-", dir=self._scratch())
+        except OSError as error:
+            raise AtomicSysError(f"cannot make a directory for keys: {error.strerror}") from error
+        with directory as home:
             found: dict[str, None] = {}
             for key in keys:
                 found |= dict.fromkeys(_import(self.program, home, key))
             yield GpgKeyring(program=self.program, home=home, fingerprints=tuple(found))
 
     def verify(self, blob: bytes, keys: tuple[bytes, ...]) -> Outcome:
-        """Judge one signature by the keys of these files. Raises CommandFailed, OSError."""
+        """Judge one signature by the keys of these files. Raises AtomicSysError."""
         with self.keyring(keys) as keyring:
             return keyring.verify(blob)
 
@@ -74,7 +79,7 @@ class GpgKeyring:
     fingerprints: tuple[str, ...]
 
     def verify(self, blob: bytes) -> Outcome:
-        """Judge one signature. Raises CommandFailed when gpg cannot be run, OSError."""
+        """Judge one signature. Raises CommandFailed when gpg cannot be run."""
         try:
             literal = literal_content(blob)
         except InvalidMessage as error:
