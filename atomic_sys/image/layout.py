@@ -130,7 +130,10 @@ class LayoutOrigin:
 def _regular(dfd: int, name: str) -> Iterator[BinaryIO]:
     """A regular file, open for reading. Raises OSError or InvalidLayout."""
     fd = os.open(name, _FILE, dir_fd=dfd)
-    with os.fdopen(fd, "rb", buffering=0) as stream:
+    try:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             raise InvalidLayout(f"{name} is not a regular file")
-        yield stream
+        with os.fdopen(fd, "rb", buffering=0, closefd=False) as stream:
+            yield stream
+    finally:
+        os.close(fd)

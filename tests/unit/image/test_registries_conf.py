@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""registries.conf: grammar, matching, moving, drop-ins."""
+
+from pathlib import Path
+
+import pytest
+
+from atomic_sys.image.registries_conf import InvalidRegistries, Registries, load, parse
+from atomic_sys.model.reference import DockerReference, ImageName
+from atomic_sys.model.stream import TooLarge
+
+CONF = b"""
+unqualified-search-registries = ["one.example:5000", "two.example"]
+short-name-mode = "enforcing"
+[[registry]]
+location = "a.example"
+insecure = true
+[[registry]]
+prefix = "a.example/ns"
+location = "b.example/other/"
+[[registry]]
+prefix = "a.example/ns/blocked"
+location = "a.example/ns/blocked"
+blocked = true
+[[registry]]
+prefix = "*.wild.example"
+insecure = true
+[[registry]]
+prefix = "*.moved.example"
+location = "new.example"
+[[registry]]
+prefix = "x.moved.example"
+location = "literal.example"
+[[registry]]
+prefix = "docker.io"
+location = "hub.example"
+[[registry.mirror]]
+location = "mirror.example"
+insecure = true
+[[registry]]
+prefix = "nowhere.example"
+location = "nohost"
+"""
+DIGEST = "@sha256:" + "a" * 64
+
+
+@pytest.mark.parametrize(
+    ("reference", "place", "insecure"),
+    [
+        ("a.example/x:1", "a.example/x:1", True),
+        ("a.example/nsx:1", "a.example/nsx:1", True),
+        ("a.example/ns:1", "b.example/other:1", False),
+        ("a.example/ns/y" + DIGEST, "b.example/other/y" + DIGEST, False),
+        ("a.example:5000/x:1", "a.example:5000/x:1", True),
+        ("a.example.org/x:1", "a.example.org/x:1", False),
+        ("xa.example/x:1", "xa.example/x:1", False),
+        ("wild.example/x:1", "wild.example/x:1", False),
+        ("h.wild.example:80/x:1", "h.wild.example:80/x:1", True),
+        ("deep.h.wild.example/x:1", "deep.h.wild.example/x:1", True),
+        ("h.wild.examples/x:1", "h.wild.examples/x:1", False),
+        ("other.example/h.wild.example/x:1", "other.example/h.wild.example/x:1", False),
+        ("y.moved.example/x:1", "new.example/x:1", False),
+        ("x.moved.example/x:1", "literal.example/x:1", False),
+        ("docker.io/library/busybox:1", "hub.example/library/busybox:1", False),
+    ],
+)
+def test_place(reference: str, place: str, *, insecure: bool) -> None:
+    found = parse(CONF, "conf").locate(DockerReference.parse(reference))
+    assert (str(found.reference), found.insecure) == (place, insecure)
+
+
+@pytest.mark.parametrize(
+    ("reference", "message"),
+    [("a.example/ns/blocked/x:1", "blocks"), ("nowhere.example/x:1", "no host")],
+)
+def test_no_place(reference: str, message: str) -> None:
+    with pytest.raises(InvalidRegistries, match=message):
+        parse(CONF, "conf").locate(DockerReference.parse(reference))
+
+
+@pytest.mark.parametrize(
+    ("conf", "name", "reference"),
+    [
+        (b"", "busybox", "docker.io/library/busybox:latest"),
+        (b"unqualified-search-registries = []", "busybox", "docker.io/library/busybox:latest"),
+        (CONF, "busybox", "one.example:5000/busybox:latest"),
+        (CONF, "a/busybox:1", "one.example:5000/a/busybox:1"),
+        (CONF, "docker.io/busybox", "docker.io/library/busybox:latest"),
+        (CONF, "localhost/busybox", "localhost/busybox:latest"),
+        (
+            b'unqualified-search-registries = ["docker.io"]',
+            "busybox",
+            "docker.io/library/busybox:latest",
+        ),
+    ],
+)
+def test_unqualified(conf: bytes, name: str, reference: str) -> None:
+    assert str(parse(conf, "conf").qualify(ImageName.parse(name))) == reference
+
+
+def test_several_search_registries_are_noted(capsys: pytest.CaptureFixture[str]) -> None:
+    parse(CONF, "conf").qualify(ImageName.parse("busybox"))
+    assert "one.example:5000, the first of 2 registries" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        b"\xff",
+        b"a = ",
+        b"registry = 1",
+        b"registry = [1]",
+        b"[[registry]]\n",
+        b'[[registry]]\nprefix = "a"\n',
+        b"[[registry]]\nlocation = 1\n",
+        b'[[registry]]\nlocation = "https://a"\n',
+        b'[[registry]]\nlocation = "a"\ninsecure = "true"\n',
+        b'[[registry]]\nlocation = "a"\nblocked = 1\n',
+        b'[[registry]]\nlocation = "a"\n[[registry]]\nlocation = "a"\n',
+        b'[[registry]]\nprefix = "a.*.b"\nlocation = "a"\n',
+        b'[[registry]]\nprefix = "*.b/c"\nlocation = "a"\n',
+        b'[[registry]]\nlocation = "a"\n[[registry.mirror]]\nlocation = 1\n',
+        b'unqualified-search-registries = "a"',
+        b"unqualified-search-registries = [1]",
+        b'unqualified-search-registries = [""]',
+        b"[registries.search]\nregistries = []\n",
+    ],
+)
+def test_invalid(document: bytes) -> None:
+    with pytest.raises(InvalidRegistries, match=r"^the file: "):
+        parse(document, "the file")
+
+
+def test_drop_ins(tmp_path: Path) -> None:
+    drop_ins = tmp_path / "d"
+    main = tmp_path / "registries.conf"
+    assert load(str(main), str(drop_ins)) == Registries()
+    drop_ins.mkdir()
+    main.write_text(
+        'unqualified-search-registries = ["main.example"]\n'
+        '[[registry]]\nlocation = "a.example"\ninsecure = true\n'
+        '[[registry]]\nlocation = "b.example"\ninsecure = true\n'
+    )
+    (drop_ins / "20.conf").write_text('[[registry]]\nlocation = "a.example"\nblocked = true\n')
+    (drop_ins / "10.conf").write_text(
+        'unqualified-search-registries = ["ten.example"]\n'
+        '[[registry]]\nlocation = "a.example"\ninsecure = false\n'
+    )
+    (drop_ins / "30.disabled").write_text("nonsense")
+    result = load(str(main), str(drop_ins))
+    assert result.search == ("ten.example",)
+    found = {r.prefix: (r.insecure, r.blocked) for r in result.registries}
+    assert found == {"a.example": (False, True), "b.example": (True, False)}
+
+
+def test_a_huge_file(tmp_path: Path) -> None:
+    (tmp_path / "conf").write_bytes(b"#" * (2 << 20))
+    with pytest.raises(TooLarge):
+        load(str(tmp_path / "conf"), str(tmp_path / "d"))
