@@ -251,7 +251,7 @@ def test_cut_off(step: int) -> None:
     between = 1024 + 512 + 1024  # where one member is whole and the next has not begun
     for cut in range(1, len(data), step):
         if cut != between:
-            with pytest.raises(InvalidLayer, match="cut off|at the end"):
+            with pytest.raises(InvalidLayer, match=r"cut off|at the end"):
                 read(data[:cut])
     assert len(read(data[:between])) == 1
     assert len(read(data)) == 2
