@@ -40,6 +40,9 @@ insecure = true
 [[registry]]
 prefix = "nowhere.example"
 location = "nohost"
+[[registry]]
+prefix = "bad.example"
+location = "new.example/BAD"
 """
 DIGEST = "@sha256:" + "a" * 64
 
@@ -71,7 +74,11 @@ def test_place(reference: str, place: str, *, insecure: bool) -> None:
 
 @pytest.mark.parametrize(
     ("reference", "message"),
-    [("a.example/ns/blocked/x:1", "blocks"), ("nowhere.example/x:1", "no host")],
+    [
+        ("a.example/ns/blocked/x:1", "blocks"),
+        ("nowhere.example/x:1", "no host"),
+        ("bad.example/x:1", "moved by"),
+    ],
 )
 def test_no_place(reference: str, message: str) -> None:
     with pytest.raises(InvalidRegistries, match=message):
