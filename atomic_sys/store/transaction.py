@@ -142,8 +142,9 @@ class Transaction:
             os.chown(temporary, metadata.uid, metadata.gid, dir_fd=here, follow_symlinks=False)
             for key, value in metadata.xattrs:
                 # There is no lsetxattrat(2) yet; the magic link leads to the directory itself.
-                proc = f"/proc/self/fd/{here}/{temporary}"
-                os.setxattr(proc, key, value, follow_symlinks=False)
+                if value:
+                    proc = f"/proc/self/fd/{here}/{temporary}"
+                    os.setxattr(proc, key, value, follow_symlinks=False)
             self._make_directory_of(path)
             os.rename(temporary, path, src_dir_fd=here, dst_dir_fd=self._objects)
         except BaseException:
@@ -213,7 +214,8 @@ class Transaction:
             os.fchown(fd, metadata.uid, metadata.gid)
             os.fchmod(fd, metadata.mode)
             for key, value in metadata.xattrs:
-                os.setxattr(fd, key, value)
+                if value:  # an empty one is not part of the object
+                    os.setxattr(fd, key, value)
         else:
             os.setxattr(fd, USER_METADATA, encode_metadata(metadata, stat.S_IFREG))
             os.fchmod(fd, metadata.mode & 0o775 | 0o400)
