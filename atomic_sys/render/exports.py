@@ -32,11 +32,10 @@ LIMITS: Mapping[str, int] = {
 class Exports:
     """What an image brings; None for each thing that it leaves to the defaults.
 
-    `config_verbatim` is a config.json that is taken as it is; then `config` is None.
+    A `config` of bytes is a config.json that is taken as it is.
     """
 
-    config_verbatim: bytes | None = None
-    config: Template | None = None
+    config: bytes | Template | None = None
     service: Template | None = None
     tmpfiles: Template | None = None
     settings: Settings
@@ -51,11 +50,9 @@ class Exports:
         for name, limit in LIMITS.items():
             if len(files.get(name, b"")) > limit:
                 raise TemplateError(f"/exports/{name}: larger than the limit of {limit} bytes")
-        verbatim = files.get("config.json")
         manifest = files.get("manifest.json")
         return cls(
-            config_verbatim=verbatim,
-            config=_template(files, "config.json", Target.JSON) if verbatim is None else None,
+            config=files.get("config.json", _template(files, "config.json", Target.JSON)),
             service=_template(files, "service", Target.UNIT),
             tmpfiles=_template(files, "tmpfiles", Target.UNIT),
             settings=Settings() if manifest is None else settings.parse(manifest, image),
@@ -64,12 +61,8 @@ class Exports:
     @property
     def templates(self) -> tuple[Template, ...]:
         """The templates that will be rendered."""
-        return tuple(t for t in (self.config, self.service, self.tmpfiles) if t is not None)
-
-    @property
-    def brings_config(self) -> bool:
-        """Whether the image says itself how it runs."""
-        return self.config_verbatim is not None or self.config is not None
+        found = (self.config, self.service, self.tmpfiles)
+        return tuple(template for template in found if isinstance(template, Template))
 
 
 def _template(files: Mapping[str, bytes], stem: str, target: Target) -> Template | None:

@@ -18,6 +18,7 @@ class RuntimeFeature(Flag):
     NONE = 0
     SYSTEMD_CGROUP = auto()  # `--systemd-cgroup`
     PID_FILE = auto()  # `run --pid-file`
+    CGROUP_MANAGER = auto()  # `--cgroup-manager=disabled`, which crun has
 
 
 class Supervision(Enum):
