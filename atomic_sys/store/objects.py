@@ -119,7 +119,8 @@ def _swap(number: int) -> int:
 
 
 def _xattrs(metadata: Metadata) -> tuple[tuple[bytes, bytes], ...]:
-    return tuple((name + b"\0", value) for name, value in metadata.xattrs)
+    """Sorted, without empty values: libostree does not see those when it reads a file."""
+    return tuple((name + b"\0", value) for name, value in sorted(metadata.xattrs) if value)
 
 
 def encode_dirtree(tree: DirTree) -> bytes:
