@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The one door to the network: every body has a limit, and nothing is decoded on the way.
 
-A session belongs to one thread and one TLS policy: sessions are not made for sharing, and an old
+A session serves one request at a time and one TLS policy: it is not made for sharing, and an old
 requests would keep an unverified connection for a request that must be verified (CVE-2024-35195).
 Redirects are followed by hand, so that credentials stay with the host they were meant for and no
 redirect leads from https to http. The environment's proxies are used; its netrc is not.
@@ -54,9 +54,8 @@ class Http:
     """GET requests, from any number of threads. Close it when the last one is done."""
 
     def __init__(self) -> None:
-        self._own = threading.local()
         self._lock = threading.Lock()
-        self._sessions: list[requests.Session] = []
+        self._idle: dict[Tls, list[requests.Session]] = {tls: [] for tls in Tls}
 
     def __enter__(self) -> Self:
         return self
@@ -67,8 +66,8 @@ class Http:
     def close(self) -> None:
         """Close every connection that is kept alive."""
         with self._lock:
-            sessions, self._sessions = self._sessions, []
-        self._own = threading.local()
+            sessions = [session for idle in self._idle.values() for session in idle]
+            self._idle = {tls: [] for tls in Tls}
         for session in sessions:
             session.close()
 
@@ -78,15 +77,16 @@ class Http:
 
         Raises NetworkError; ConnectionFailed when there is no answer at all.
         """
-        for _ in range(MAX_REDIRECTS + 1):
-            response = self._send(request)
-            try:
-                if response.status not in _REDIRECTS:
-                    yield response
-                    return
-                request = _redirected(request, response.header("Location"))
-            finally:
-                response.close()
+        with self._session(request.tls) as session:
+            for _ in range(MAX_REDIRECTS + 1):
+                response = _send(session, request)
+                try:
+                    if response.status not in _REDIRECTS:
+                        yield response
+                        return
+                    request = _redirected(request, response.header("Location"))
+                finally:
+                    response.close()
         raise NetworkError(f"{_shown(request.url)}: more than {MAX_REDIRECTS} redirects")
 
     def get_document(self, url: str, limit: int) -> bytes | None:
@@ -101,33 +101,39 @@ class Http:
                 raise response.failure(_shown(url))
             return response.read(limit, _shown(url))
 
-    def _send(self, request: Request) -> Response:
-        # Here because it takes 80 ms and only verbs that pull need it.
-        import requests
-
-        parts = _checked(request.url)
-        headers = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity"} | dict(request.headers)
-        try:
-            answer = self._session(request.tls).get(
-                request.url,
-                headers=headers,
-                stream=True,
-                allow_redirects=False,
-                timeout=(CONNECT_TIMEOUT, READ_TIMEOUT),
-                proxies=requests.utils.get_environ_proxies(request.url),
-            )
-        except requests.RequestException as error:
-            raise ConnectionFailed(f"cannot reach {parts}: {_reason(error)}") from error
-        return Response(answer)
-
-    def _session(self, tls: Tls) -> "requests.Session":
-        session: requests.Session | None = getattr(self._own, tls.value, None)
+    @contextlib.contextmanager
+    def _session(self, tls: Tls) -> Iterator["requests.Session"]:
+        """A session for one request; its connections stay for the next one, of any thread."""
+        with self._lock:
+            idle = self._idle[tls]
+            session = idle.pop() if idle else None
         if session is None:
             session = _new_session(tls)
-            setattr(self._own, tls.value, session)
+        try:
+            yield session
+        finally:
             with self._lock:
-                self._sessions.append(session)
-        return session
+                self._idle[tls].append(session)
+
+
+def _send(session: "requests.Session", request: Request) -> Response:
+    # Here because it takes 80 ms and only verbs that pull need it.
+    import requests
+
+    server = _checked(request.url)
+    headers = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity"} | dict(request.headers)
+    try:
+        answer = session.get(
+            request.url,
+            headers=headers,
+            stream=True,
+            allow_redirects=False,
+            timeout=(CONNECT_TIMEOUT, READ_TIMEOUT),
+            proxies=requests.utils.get_environ_proxies(request.url),
+        )
+    except requests.RequestException as error:
+        raise ConnectionFailed(f"cannot reach {server}: {_reason(error)}") from error
+    return Response(answer)
 
 
 def _new_session(tls: Tls) -> "requests.Session":

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """A registry that lies, stalls, breaks off or asks for tokens, as the test wants it."""
 
-import contextlib
 import os
 import ssl
 import subprocess
@@ -34,6 +33,9 @@ class FakeRegistry:
     def __init__(self, certificate: Path | None = None) -> None:
         self.replies: dict[str, Answer] = {}
         self.requests: list[tuple[str, Mapping[str, str]]] = []
+        self.connections = 0
+        self.keep_alive = False  # then the client must be closed before the registry
+        self.hung_up = threading.Event()  # by a client, in the middle of an answer
         self._server = _Server(("127.0.0.1", 0), _handler(self))
         self.scheme = "http"
         if certificate is not None:
@@ -70,6 +72,7 @@ class FakeRegistry:
 class _Server(ThreadingHTTPServer):
     block_on_close = True
     daemon_threads = False
+    request_queue_size = 64
 
     def handle_error(self, *_: object) -> None:
         """Say nothing: clients that go away are what the tests are about."""
@@ -78,6 +81,11 @@ class _Server(ThreadingHTTPServer):
 def _handler(registry: FakeRegistry) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         timeout = 10
+
+        def setup(self) -> None:
+            super().setup()
+            self.protocol_version = "HTTP/1.1" if registry.keep_alive else "HTTP/1.0"
+            registry.connections += 1
 
         def do_GET(self) -> None:
             headers = dict(self.headers.items())
@@ -91,10 +99,12 @@ def _handler(registry: FakeRegistry) -> type[BaseHTTPRequestHandler]:
                 length = len(reply.body) if reply.length is None else reply.length
                 self.send_header("Content-Length", str(length))
             self.end_headers()
-            with contextlib.suppress(OSError):
+            try:
                 self.wfile.write(reply.body)
                 while reply.endless:
                     self.wfile.write(reply.body)
+            except ConnectionError:
+                registry.hung_up.set()
 
         def log_message(self, *_: object) -> None:
             """Keep the tests' output clean."""

@@ -139,6 +139,16 @@ def test_threads(http: Http, registry: FakeRegistry) -> None:
     assert list(bodies) == [str(i).encode() * 100_000 for i in range(20)]
 
 
+def test_connections_are_kept(registry: FakeRegistry) -> None:
+    registry.replies["/a"] = Reply(body=b"x")
+    registry.keep_alive = True
+    with Http() as http:
+        for _ in range(5):
+            with ThreadPoolExecutor(1) as pool:  # a thread of its own for each
+                assert pool.submit(http.get_document, f"{registry.url}/a", 5).result() == b"x"
+    assert registry.connections == 1
+
+
 @pytest.mark.parametrize(
     ("body", "message"),
     [

@@ -135,7 +135,9 @@ def test_closing_a_blob_closes_the_connection(http: Http, registry: FakeRegistry
     registry.replies[path] = Reply(body=BLOB, endless=True)
     stream = origin(http, registry).blob(promise(size=1 << 40))
     next(stream)
-    stream.close()  # else the server's thread would write for ever, and the fixture never end
+    assert not registry.hung_up.is_set()
+    stream.close()
+    assert registry.hung_up.wait(5)
 
 
 def test_token(http: Http, registry: FakeRegistry) -> None:
