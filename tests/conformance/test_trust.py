@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """gpg makes messages of every kind, skopeo judges beside us: who is believed, and who is not."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -177,7 +178,9 @@ BAD: dict[str, tuple[Callable[[Gpg], bytes], str]] = {
     "armored": (lambda gpg: gpg.sign("alice", "--armor"), "not a binary"),
     "detached": (lambda gpg: gpg.run("--detach-sign", stdin=payload()), "not one signed"),
     "text mode": (lambda gpg: gpg.sign("alice", "--textmode"), "of text"),
-    "symmetric": (lambda gpg: gpg.run("--symmetric", "--passphrase=x", stdin=payload()), "not one signed"),
+    "symmetric": (
+        lambda gpg: gpg.run("--symmetric", "--passphrase=x", stdin=payload()), "not one signed",
+    ),
     "encrypted": (
         lambda gpg: gpg.sign("alice", "--symmetric", "--passphrase=x"), "not one signed",
     ),
@@ -241,6 +244,15 @@ def test_nested_message_is_only_content(gpg: Gpg) -> None:
     assert outcome.content[:1] == inner[:1]
 
 
+def test_gpg_must_read_what_is_signed(gpg: Gpg) -> None:
+    """The format of the literal is not signed; as text, gpg leaves out the carriage returns."""
+    message = gpg.sign("alice", "--compress-algo=none", content=b"a\r\nb")
+    at = 15 + 2  # after the one-pass signature and the head of the literal packet
+    assert message[at : at + 1] == b"b"
+    outcome = verify(message[:at] + b"t" + message[at + 1 :], gpg.public("alice"))
+    assert outcome == Refused("gpg reads something else than what is signed")
+
+
 def test_revoked_key(gpg: Gpg, revoked: tuple[bytes, bytes]) -> None:
     message, key = revoked
     outcome = verify(message, key)
@@ -279,9 +291,10 @@ def test_nothing_is_left(gpg: Gpg, tmp_path: Path, monkeypatch: pytest.MonkeyPat
         (home,) = scratch.iterdir()
         assert home.stat().st_mode & 0o777 == 0o700
         assert isinstance(keys.verify(gpg.sign("alice")), Signed)
-        commands = [
-            path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()
-        ]
+        commands = []
+        for process in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # ended meanwhile
+                commands.append((process / "cmdline").read_bytes())
         assert not any(str(home).encode() in command for command in commands)
     with pytest.raises(ZeroDivisionError), verifier.keyring((secret,)):
         raise ZeroDivisionError
