@@ -36,11 +36,14 @@ def read_regular(path: str, limit: int) -> tuple[bytes, os.stat_result]:
         raise OSError(errno.EINVAL, "a NUL in the path", path)
     # O_NONBLOCK: opening a pipe must not wait for a writer.
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    with os.fdopen(fd, "rb") as stream:
+    try:
         status = os.fstat(fd)
         if not stat.S_ISREG(status.st_mode):
             raise OSError(errno.EINVAL, "not a regular file", path)
-        return read_limited(stream, limit, path), status
+        with open(fd, "rb", closefd=False) as stream:
+            return read_limited(stream, limit, path), status
+    finally:
+        os.close(fd)
 
 
 def load_policy(candidates: Sequence[str]) -> LoadedPolicy:
@@ -77,13 +80,14 @@ def load_lookaside(directory: str) -> lookaside.LookasideConfig:
     Raises InvalidLookaside, and AtomicSysError for what cannot be read.
     """
     try:
-        names = sorted(name for name in os.listdir(directory) if name.endswith(".yaml"))
-        paths = [os.path.join(directory, name) for name in names]
-        documents = [(p, read_regular(p, lookaside.DOCUMENT_LIMIT)[0]) for p in paths]
+        names = sorted(os.listdir(directory))
     except FileNotFoundError:
-        documents = []
+        names = []
     except OSError as error:
-        raise AtomicSysError(
-            f"cannot read {error.filename or directory}: {error.strerror}"
-        ) from error
+        raise AtomicSysError(f"cannot list {directory}: {error.strerror}") from error
+    paths = [os.path.join(directory, name) for name in names if name.endswith(".yaml")]
+    try:
+        documents = [(path, read_regular(path, lookaside.DOCUMENT_LIMIT)[0]) for path in paths]
+    except OSError as error:
+        raise AtomicSysError(f"cannot read {error.filename}: {error.strerror}") from error
     return lookaside.parse(documents)

@@ -15,7 +15,6 @@ from atomic_sys.model.digest import Digest
 from atomic_sys.trust.framing import SignatureBlob, SigstoreAttachment, SimpleSignature
 from atomic_sys.trust.identity import matches
 from atomic_sys.trust.payload import InvalidPayload, Payload, parse
-from atomic_sys.trust.verdict import Cause, RequirementVerdict, SignatureVerdict, Verdict
 from atomic_sys.trust.requirements import (
     InsecureAcceptAnything,
     KeyData,
@@ -30,6 +29,7 @@ from atomic_sys.trust.requirements import (
     SigstoreSigned,
 )
 from atomic_sys.trust.scopes import ImageIdentity, Selection
+from atomic_sys.trust.verdict import Cause, RequirementVerdict, SignatureVerdict, Verdict
 from atomic_sys.trust.verifier import Keyring, Refused, Verifier
 
 KeyReader = Callable[[str], bytes]

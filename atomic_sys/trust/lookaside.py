@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import yaml
 
 DOCUMENT_LIMIT = 1 << 20  # bytes
+_MAX_DEPTH = 16
 DEFAULT_LOOKASIDE = "file:///var/lib/containers/sigstore"
 _SCHEMES = ("file:///", "http://", "https://")
 
@@ -144,7 +145,12 @@ def _load(document: bytes, name: str) -> object:
         raise InvalidLookaside(f"{name} is larger than the limit of {DOCUMENT_LIMIT} bytes")
     try:
         text = document.decode("utf-8")
+        depth = 0
         for event in yaml.parse(text, Loader=yaml.SafeLoader):
+            depth += isinstance(event, yaml.CollectionStartEvent)
+            depth -= isinstance(event, yaml.CollectionEndEvent)
+            if depth > _MAX_DEPTH:  # the reader takes quadratic time
+                raise InvalidLookaside(f"{name}: nested too deeply")
             if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
                 raise InvalidLookaside(f"{name}: anchors and aliases are not allowed")
             if getattr(event, "tag", None) is not None:
@@ -154,7 +160,7 @@ def _load(document: bytes, name: str) -> object:
     except yaml.YAMLError as error:
         reason = "; ".join(line.strip() for line in str(error).splitlines())
         raise InvalidLookaside(f"{name}: invalid YAML: {reason}") from None
-    except (ValueError, RecursionError) as error:  # not UTF-8, no such date, nested too deeply
+    except ValueError as error:  # not UTF-8, or no such date
         raise InvalidLookaside(f"{name}: invalid YAML: {error}") from None
     return value
 

@@ -1,0 +1,304 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""AND over requirements, OR over signatures, and a verdict that says why.
+
+The verifier here believes what a message says of itself: `FINGERPRINT|CONTENT`.
+"""
+
+import contextlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from atomic_sys.errors import AtomicSysError, ExitCode
+from atomic_sys.model.digest import Digest
+from atomic_sys.model.reference import DockerReference
+from atomic_sys.model.stream import TooLarge
+from atomic_sys.trust.framing import SignatureBlob, SigstoreAttachment, SimpleSignature
+from atomic_sys.trust.judge import ImageUnderJudgement, judge
+from atomic_sys.trust.policy import parse
+from atomic_sys.trust.scopes import docker_identity, path_identity, select
+from atomic_sys.trust.verdict import Verdict, rejection
+from atomic_sys.trust.verifier import Keyring, Outcome, Refused, Signed
+
+DIGEST = Digest.of(b"manifest")
+NAME = "example.com/ns/repo:1"
+FILES = {"/a": b"AAAA", "/b": b"BBBB", "/ab": b"AAAA BBBB", "/none": b""}
+ATTACHMENT = SigstoreAttachment(source="s0", mime="m", payload=b"", annotations={})
+
+
+@dataclass(frozen=True)
+class Credulous:
+    fingerprints: tuple[str, ...]
+
+    def verify(self, blob: bytes) -> Outcome:
+        fingerprint, _, content = blob.decode().partition("|")
+        if fingerprint == "stranger":  # a verifier that forgot to look at its own keys
+            return Signed(content=content.encode(), fingerprint="EEEE", user="e@x.example")
+        if fingerprint not in self.fingerprints:
+            return Refused(f"signed by the unknown key {fingerprint}")
+        user = f"{fingerprint[0].lower()}@x.example"
+        return Signed(content=content.encode(), fingerprint=fingerprint, user=user)
+
+
+class CredulousVerifier:
+    @contextlib.contextmanager
+    def keyring(self, keys: tuple[bytes, ...]) -> Iterator[Keyring]:
+        yield Credulous(tuple(b" ".join(keys).decode().split()))
+
+
+def read_key(path: str) -> bytes:
+    if path == "/large":
+        raise TooLarge("/large is larger than the limit")
+    if path not in FILES:
+        raise FileNotFoundError(2, "No such file or directory", path)
+    return FILES[path]
+
+
+def signature(key: str, name: str = NAME, digest: str = str(DIGEST)) -> SimpleSignature:
+    content = {
+        "critical": {
+            "type": "atomic container signature",
+            "image": {"docker-manifest-digest": digest},
+            "identity": {"docker-reference": name},
+        },
+        "optional": {},
+    }
+    return SimpleSignature(source=f"s-{key}", message=f"{key}|{json.dumps(content)}".encode())
+
+
+def by(path: str, **more: Any) -> dict[str, Any]:
+    return {"type": "signedBy", "keyType": "GPGKeys", "keyPath": path} | more
+
+
+def judged(
+    requirements: list[dict[str, Any]], *signatures: SignatureBlob, scope: str = "example.com"
+) -> Verdict:
+    document = {
+        "default": [{"type": "reject"}],
+        "transports": {"docker": {scope: requirements}, "dir": {"": requirements}},
+    }
+    policy = parse(json.dumps(document).encode(), "/p.json")
+    image = ImageUnderJudgement(
+        identity=docker_identity(DockerReference.parse(NAME)),
+        manifest_digest=DIGEST,
+        signatures=signatures,
+    )
+    return judge(select(policy, image.identity), image, read_key, CredulousVerifier())
+
+
+A, B, OPEN, REJECT = by("/a"), by("/b"), {"type": "insecureAcceptAnything"}, {"type": "reject"}
+EITHER = {"type": "signedBy", "keyType": "GPGKeys", "keyPaths": ["/a", "/b"]}
+ANY_TAG = by("/a", signedIdentity={"type": "matchRepository"})
+
+
+@pytest.mark.parametrize(
+    ("requirements", "signatures", "accepted"),
+    [
+        ([OPEN], [], True),
+        ([REJECT], [signature("AAAA")], False),
+        ([A], [], False),
+        ([A], [ATTACHMENT], False),
+        ([A], [signature("AAAA")], True),
+        ([A], [signature("BBBB")], False),
+        ([A], [signature("BBBB"), signature("AAAA")], True),
+        ([A, A], [signature("AAAA")], True),
+        ([A, B], [signature("AAAA")], False),
+        ([A, B], [signature("BBBB"), signature("AAAA")], True),
+        ([OPEN, A], [], False),
+        ([OPEN, A], [signature("AAAA")], True),
+        ([A, REJECT], [signature("AAAA")], False),
+        ([EITHER], [signature("BBBB")], True),
+        ([by("/ab")], [signature("BBBB")], True),
+        ([A], [signature("stranger")], False),
+        ([A], [signature("AAAA", name="example.com/ns/repo:2")], False),
+        ([ANY_TAG], [signature("AAAA", name="example.com/ns/repo:2")], True),
+        ([ANY_TAG], [signature("AAAA", name="example.com/ns/other:1")], False),
+        ([A], [signature("AAAA", digest="sha256:" + "0" * 64)], False),
+        ([A], [SimpleSignature(source="s", message=b"AAAA|{}")], False),
+        ([by("/gone")], [signature("AAAA")], False),
+        ([EITHER | {"keyPaths": ["/a", "/gone"]}], [signature("AAAA")], False),
+        ([EITHER | {"keyPaths": []}], [signature("AAAA")], False),
+        ([by("/none")], [signature("AAAA")], False),
+        ([by("/a", keyType="signedByGPGKeys")], [signature("AAAA")], False),
+        ([{"type": "signedBaseLayer", "baseLayerIdentity": {"type": "matchExact"}}], [], False),
+        ([{"type": "sigstoreSigned", "keyPath": "/a"}], [ATTACHMENT], False),
+        ([{"type": "signedBy", "keyType": "GPGKeys", "keyData": "QUFBQQ=="}],
+         [signature("AAAA")], True),
+    ],
+)  # fmt: skip
+def test_accepted(
+    requirements: list[dict[str, Any]], signatures: list[SignatureBlob], *, accepted: bool
+) -> None:
+    verdict = judged(requirements, *signatures)
+    assert verdict.accepted is accepted
+    assert len(verdict.requirements) == len(requirements)
+
+
+@pytest.mark.parametrize(
+    ("requirement", "signatures", "reason", "hint"),
+    [
+        (REJECT, [], "reject: everything is rejected here", "allows no image"),
+        (A, [], "signedBy: a signature is required, but there is none", "registries.d"),
+        (A, [ATTACHMENT], "none of this kind (1 of another kind)", "registries.d"),
+        (A, [signature("CCCC")], "signedBy: signed by the unknown key CCCC", "trust check"),
+        (A, [signature("CCCC"), signature("DDDD"), signature("CCCC")],
+         "unknown key CCCC; signed by the unknown key DDDD", "trust check"),
+        (A, [signature("stranger")], "unknown key EEEE", "trust check"),
+        (A, [signature("AAAA", name="x:1")],
+         f"signed as x:1, which does not fit {NAME}", "trust check"),
+        (A, [signature("AAAA", digest="sha256:" + "0" * 64)],
+         f"signed is sha256:{'0' * 64}, not {DIGEST}", "trust check"),
+        (A, [SimpleSignature(source="s", message=b"AAAA|{}")], "'critical' is missing", "check"),
+        (by("/gone"), [], "cannot read the key file /gone: No such file", "repair the key"),
+        (by("/large"), [], "cannot read the key file /large: /large is larger", "repair the key"),
+        (by("/none"), [], "no public keys in /none", "repair the key"),
+        (EITHER | {"keyPaths": []}, [], "no public keys in an empty list", "repair the key"),
+        (EITHER | {"keyPaths": ["/none", "/none"]}, [], "keys in /none, /none", "repair the key"),
+        ({"type": "signedBy", "keyType": "GPGKeys", "keyData": ""}, [],
+         "no public keys in keyData", "repair the key"),
+        (by("/a", keyType="X509Certificates"), [], "type X509Certificates are not", "signedBy"),
+        ({"type": "sigstoreSigned", "keyPath": "/a"}, [],
+         "sigstore signatures are not supported yet", "signedBy"),
+        ({"type": "signedBaseLayer", "baseLayerIdentity": {"type": "matchExact"}}, [],
+         "signed base layers are not supported", "signedBy"),
+    ],
+)  # fmt: skip
+def test_rejection(
+    requirement: dict[str, Any], signatures: list[SignatureBlob], reason: str, hint: str
+) -> None:
+    error = rejection(judged([requirement], *signatures), "IMAGE")
+    assert str(error).startswith("IMAGE is rejected by /p.json (the scope example.com of")
+    assert reason in str(error)
+    assert error.hint is not None
+    assert hint in error.hint
+    assert error.exit_code is ExitCode.REJECTED
+
+
+def test_image_without_a_name() -> None:
+    verdict_of = {}
+    for kind in ("matchExact", "exactReference"):
+        identity = {"type": kind} | ({"dockerReference": NAME} if kind[0] == "e" else {})
+        document = {"default": [by("/a", signedIdentity=identity)]}
+        policy = parse(json.dumps(document).encode(), "/p.json")
+        image = ImageUnderJudgement(
+            identity=path_identity("dir", "/images/a"),
+            manifest_digest=DIGEST,
+            signatures=(signature("AAAA"),),
+        )
+        selection = select(policy, image.identity)
+        verdict_of[kind] = judge(selection, image, read_key, CredulousVerifier())
+    assert verdict_of["exactReference"].accepted
+    error = rejection(verdict_of["matchExact"], "IMAGE")
+    assert "the default of the policy" in str(error)
+    assert "does not fit an image without a name" in str(error)
+
+
+def test_no_requirements() -> None:
+    verdict = Verdict(
+        source="p", transport=None, scope=None, reference=None, digest=DIGEST, requirements=()
+    )
+    assert not verdict.accepted
+    assert "no requirements" in str(rejection(verdict, "IMAGE"))
+
+
+def test_json() -> None:
+    wrong = signature("AAAA", name="x:1")
+    verdict = judged([OPEN, A, B], signature("AAAA"), wrong, signature("CCCC"))
+    assert verdict.as_json("repo") == {
+        "image": "repo",
+        "reference": NAME,
+        "digest": str(DIGEST),
+        "accepted": False,
+        "transport": "docker",
+        "scope": "example.com",
+        "requirements": [
+            {
+                "type": "insecureAcceptAnything",
+                "accepted": True,
+                "reason": "everything is accepted",
+                "keys": [],
+                "signatures": [],
+            },
+            {
+                "type": "signedBy",
+                "accepted": True,
+                "reason": f"signed by a@x.example (AAAA) as {NAME}",
+                "keys": ["AAAA"],
+                "signatures": [
+                    {
+                        "source": "s-AAAA",
+                        "accepted": True,
+                        "signer": "AAAA",
+                        "identity": NAME,
+                        "reason": "",
+                    },
+                    {
+                        "source": "s-AAAA",
+                        "accepted": False,
+                        "signer": "AAAA",
+                        "identity": "x:1",
+                        "reason": f"signed as x:1, which does not fit {NAME}",
+                    },
+                    {
+                        "source": "s-CCCC",
+                        "accepted": False,
+                        "signer": None,
+                        "identity": None,
+                        "reason": "signed by the unknown key CCCC",
+                    },
+                ],
+            },
+            {
+                "type": "signedBy",
+                "accepted": False,
+                "reason": "signed by the unknown key AAAA; signed by the unknown key CCCC",
+                "keys": ["BBBB"],
+                "signatures": [
+                    {
+                        "source": f"s-{key}",
+                        "accepted": False,
+                        "signer": None,
+                        "identity": None,
+                        "reason": f"signed by the unknown key {key}",
+                    }
+                    for key in ("AAAA", "AAAA", "CCCC")
+                ],
+            },
+        ],
+    }
+    assert json.dumps(verdict.as_json("repo"))
+
+
+def test_explanation() -> None:
+    assert judged([A], signature("AAAA"), scope="").explain() == (
+        "accepted by /p.json",
+        "by the default of the transport docker",
+        f"signedBy: accepted: signed by a@x.example (AAAA) as {NAME}",
+    )
+    lines = judged([OPEN, OPEN, OPEN, A, B], signature("AAAA")).explain()
+    assert len(lines) == 5
+    assert lines[0] == "rejected by /p.json"
+    assert lines[2] == "signedBy: rejected: signed by the unknown key AAAA"
+    assert lines[4] == "and 3 more requirements"
+    assert len(judged([OPEN, OPEN, OPEN]).explain()) == 5
+
+
+def test_signers() -> None:
+    verdict = judged([A, B, A], signature("AAAA"), signature("BBBB"), signature("CCCC"))
+    assert verdict.signers() == ("a@x.example (AAAA)", "b@x.example (BBBB)")
+
+
+def test_broken_verifier_is_an_error() -> None:
+    class Broken:
+        def keyring(self, keys: tuple[bytes, ...]) -> contextlib.AbstractContextManager[Keyring]:
+            raise AtomicSysError(f"gpg is not installed, {len(keys)} keys")
+
+    policy = parse(json.dumps({"default": [A]}).encode(), "p")
+    image = ImageUnderJudgement(
+        identity=path_identity("dir", "/a"), manifest_digest=DIGEST, signatures=()
+    )
+    with pytest.raises(AtomicSysError, match="not installed"):
+        judge(select(policy, image.identity), image, read_key, Broken())
