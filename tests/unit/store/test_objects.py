@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atomic_sys.errors import Damaged
+from atomic_sys.errors import AtomicSysError, Damaged
 from atomic_sys.model.layer import Metadata
 from atomic_sys.store import variant
 from atomic_sys.store.objects import (
@@ -79,7 +79,7 @@ def test_metadata_objects() -> None:
 
 
 def test_what_is_written_is_read() -> None:
-    metadata = Metadata(1, 2**32 - 1, 0o7777, ((b"user.a", b"1"), (b"user.b", b"\0" * 300)))
+    metadata = Metadata(1, 2**32 - 2, 0o7777, ((b"user.a", b"1"), (b"user.b", b"\0" * 300)))
     assert decode_metadata(encode_metadata(metadata)) == (metadata, stat.S_IFDIR)
     assert decode_dirtree(encode_dirtree(tree())) == tree()
     assert decode_commit(encode_commit(commit())) == commit()
@@ -197,3 +197,61 @@ def test_a_commit_with_a_short_checksum_is_refused(parent: bytes) -> None:
     ):
         with pytest.raises(Damaged):
             decode_commit(encode_commit(changed))
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        Metadata(-1, 0, 0),
+        Metadata(0, 2**32 - 1, 0),
+        Metadata(2**40, 0, 0),
+        Metadata(0, 0, 0o10000),
+        Metadata(0, 0, -1),
+    ],
+)
+def test_impossible_owners_and_modes_are_refused(metadata: Metadata) -> None:
+    for encode in (file_header, encode_metadata):
+        with pytest.raises(AtomicSysError, match="no file can have"):
+            encode(metadata)
+
+
+def test_an_attribute_without_its_end_is_refused() -> None:
+    content = variant.serialise("(uuua(ayay))", (0, 0, 0xED410000, ((b"user.a", b"1"),)))
+    with pytest.raises(Damaged, match="has no end"):
+        decode_metadata(content)
+
+
+@pytest.mark.parametrize(
+    ("kind", "content"),
+    [
+        ("s", b"a"),
+        ("s", b"a\0b\0"),
+        ("s", b"\xff\0"),
+        ("as", b"\xff"),
+        ("as", b"a\0\x05"),
+        ("as", b"a\0b\0\x04\x02\x04"),
+        ("as", b"a\0b\0\x05\x04"),
+        ("(ss)", b"a\0b\0\x09"),
+        ("(us)", b"\0"),
+        ("au", b"\0\0\0"),
+        ("(yu)", b"\1\1\1\1\1\1\1\1"),
+        ("u", b""),
+    ],
+)
+def test_what_is_not_in_normal_form_is_damage(kind: str, content: bytes) -> None:
+    with pytest.raises(Damaged):
+        variant.deserialise(kind, content)
+
+
+def test_a_deep_variant_is_damage() -> None:
+    value: variant.Variant = ("s", "x")
+    for _ in range(20):
+        value = ("v", value)
+    with pytest.raises(Damaged, match="deep"):
+        variant.deserialise("v", variant.serialise("v", value))
+
+
+@pytest.mark.parametrize("content", [b"\xff\x03\x03", b"a\0" + bytes(33) + b"\x02\x00\x25"])
+def test_broken_framing_is_damage(content: bytes) -> None:
+    with pytest.raises(Damaged):
+        decode_dirtree(content)

@@ -50,6 +50,17 @@ def test_an_image_is_what_was_put(store: Store) -> None:
     assert store.config(image) == wanted.config
 
 
+def test_an_image_remembers_its_source(store: Store) -> None:
+    about = layers.layer_import(A)
+    store.import_layer(about, layers.stream(A))
+    wanted = dataclasses.replace(layers.image("a", [about]), source="docker://example.com/a:1")
+    image = store.put_image(wanted)
+    assert image.source == "docker://example.com/a:1"
+    store.tag_image(image, SECOND)
+    assert [found.source for found in store.images()] == [image.source] * 2
+    assert put(store, FIRST, A).source is None
+
+
 def test_find(store: Store) -> None:
     first, second = put(store, FIRST, A), put(store, SECOND, A, B)
     assert store.find("second") == store.find("second:latest") == (second,)
