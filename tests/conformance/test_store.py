@@ -247,7 +247,7 @@ def test_prune_leaves_what_ostree_needs(scratch: Path, store: Store) -> None:
     report = store.prune()
     assert report.refs == 3  # the upper layer, the root file system and the config of a:1
     assert report.objects == before - len(names(repository)) > 0
-    assert len(run("ostree", "log", f"--repo={repository}", "host/os").split("commit ")) == 3
+    assert "not fetched" not in run("ostree", "log", f"--repo={repository}", "host/os")
     run("ostree", "fsck", f"--repo={repository}")
     check_out(store, "b:1", scratch / "ours")
     assert store.prune().objects == 0

@@ -2,11 +2,13 @@
 """The repository on disk: its configuration, its refs, and how it gets over a power cut."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from atomic_sys.errors import AtomicSysError, Damaged
+from atomic_sys.fs.atomic import sync_file_system
 from atomic_sys.store.locate import choose_repository
 from atomic_sys.store.objects import ObjectKind
 from atomic_sys.store.recovery import stale_marks
@@ -105,6 +107,26 @@ def test_after_a_power_cut_damaged_objects_are_removed(
     import_one(store, "hollow")
     if boot == "of another one":
         assert path.read_bytes() == b"hollow"
+
+
+def test_refs_come_after_the_sync_and_the_sync_after_all_objects(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+
+    def recorded(what: str, call: Callable[..., None]) -> Callable[..., None]:
+        def record(*arguments: object, **named: object) -> None:
+            done.append(what)
+            call(*arguments, **named)
+
+        return record
+
+    monkeypatch.setattr(os, "link", recorded("object", os.link))
+    monkeypatch.setattr(os, "rename", recorded("ref", os.rename))
+    sync = recorded("sync", sync_file_system)
+    monkeypatch.setattr("atomic_sys.store.transaction.sync_file_system", sync)
+    import_one(store, "one")
+    assert done == ["object"] * 4 + ["sync", "ref"]
 
 
 def test_the_mark_of_a_living_transaction_is_left_alone(store: Store, tmp_path: Path) -> None:
