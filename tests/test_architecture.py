@@ -23,7 +23,7 @@ EFFECTS = {
     "requests",
 }  # fmt: skip
 PURE_ROOMS = {"model", "render"}
-PURE_FILES: set[str] = set()
+PURE_FILES = {"store.images", "store.objects", "store.tree", "store.variant"}
 MAX_LINES = 300
 
 

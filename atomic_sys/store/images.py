@@ -19,6 +19,7 @@ from atomic_sys.store.objects import Checksum, Commit
 
 IMAGES = "ociimage/"
 ROOTFS = "ocirootfs/"
+SOURCE_KEY = "atomic-sys.source"
 
 _KEPT = re.compile(r"[^A-Za-z0-9.-]")
 _ENCODED = re.compile(r"_([0-9A-F]{2})")
@@ -50,7 +51,10 @@ class LayerReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageToStore:
-    """An image whose layers are in the store: the documents as they came, and their digests."""
+    """An image whose layers are in the store: the documents as they came, and their digests.
+
+    `source` is where it came from and what an update asks, as the user would write it.
+    """
 
     name: ImageName
     raw_manifest: bytes
@@ -59,13 +63,15 @@ class ImageToStore:
     config: bytes
     config_digest: Digest
     layers: tuple[Digest, ...]
+    source: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredImage:
     """An image in the store. `created`: when it was stored, in seconds since 1970.
 
-    `size` is that of its layers as they were downloaded, in bytes, or None where it is not known.
+    `size` is that of its layers as they were downloaded, in bytes, or None where it is not known;
+    `source` is None for an image of the predecessor's.
     """
 
     name: ImageName
@@ -77,6 +83,7 @@ class StoredImage:
     config_digest: Digest | None
     size: int | None
     commit: str
+    source: str | None
 
 
 def encode_name(name: ImageName) -> str:
@@ -111,6 +118,18 @@ def rootfs_ref(digest: Digest) -> str:
     return ROOTFS + digest.hex
 
 
+def metadata_of(image: ImageToStore) -> dict[str, str]:
+    """The metadata of an image's commit: what skopeo wrote, and the source, which is ours."""
+    metadata = {
+        "docker.manifest": image.raw_manifest.decode("utf-8"),
+        "signatures": str(len(image.signatures)),
+        "docker.digest": str(image.digest),
+    }
+    if image.source is not None:
+        metadata[SOURCE_KEY] = image.source
+    return metadata
+
+
 def read_image(name: ImageName, checksum: Checksum, commit: Commit) -> StoredImage:
     """The image that a commit describes, its size not yet known.
 
@@ -137,6 +156,7 @@ def read_image(name: ImageName, checksum: Checksum, commit: Commit) -> StoredIma
         config_digest=config,
         size=None,
         commit=checksum.hex(),
+        source=commit.text(SOURCE_KEY),
     )
 
 

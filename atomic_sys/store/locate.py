@@ -11,29 +11,28 @@ import secrets
 
 from atomic_sys.errors import AtomicSysError
 from atomic_sys.fs.directory import open_root
-from atomic_sys.paths import SHARED_REPOSITORY, Paths
 
 OWN = ".storage/ostree"  # below the directory of the checkouts
 
 
-def repository_path(paths: Paths) -> str:
-    """The path of the repository to use, as it is seen from here; it need not exist yet.
+def choose_repository(*, configured: str | None, shared: str, checkouts: str) -> str:
+    """The path of the repository to use; it need not exist yet.
 
-    Raises OSError, AtomicSysError where the directory of the checkouts is not there.
+    All are paths as seen from here: what the user configured, the host's repository, and the
+    directory of the checkouts. Raises AtomicSysError where the last one is not there, OSError.
     """
-    if paths.repository is not None:
-        return paths.inside(paths.repository)
-    shared = paths.inside(SHARED_REPOSITORY)
+    if configured is not None:
+        return configured
     try:
-        checkouts = open_root(paths.inside(paths.checkouts))
+        directory = open_root(checkouts)
     except FileNotFoundError:
-        raise AtomicSysError(f"there is no directory {paths.checkouts}") from None
+        raise AtomicSysError(f"there is no directory {checkouts}") from None
     try:
-        if os.path.isfile(os.path.join(shared, "config")) and _links(shared, checkouts):
+        if os.path.isfile(os.path.join(shared, "config")) and _links(shared, directory):
             return shared
     finally:
-        os.close(checkouts)
-    return os.path.join(paths.inside(paths.checkouts), OWN)
+        os.close(directory)
+    return os.path.join(checkouts, OWN)
 
 
 def _links(repository: str, checkouts: int) -> bool:

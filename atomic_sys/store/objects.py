@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TypeAlias, cast
 
-from atomic_sys.errors import Damaged
+from atomic_sys.errors import AtomicSysError, Damaged
 from atomic_sys.model.layer import Metadata
 from atomic_sys.store import variant
 from atomic_sys.store.variant import Variant
@@ -25,6 +25,7 @@ CHECKSUM_SIZE = 32
 _DIRMETA = "(uuua(ayay))"
 _FILE_HEADER = "(uuuusa(ayay))"
 _COMMIT = "(a{sv}aya(say)sstayay)"
+_NO_ID = 2**32 - 1  # chown(2) takes it for "leave it as it is"
 _NAME_MAX = 255  # bytes, on every Linux file system
 
 
@@ -81,17 +82,24 @@ def valid_name(name: str) -> bool:
 
 
 def file_header(metadata: Metadata, target: str | None = None) -> bytes:
-    """What is hashed before a file's content; for a symbolic link to `target` it is all."""
-    kind = stat.S_IFREG if target is None else stat.S_IFLNK
-    mode = kind | (metadata.mode if target is None else 0o777)
-    fields = (_swap(metadata.uid), _swap(metadata.gid), _swap(mode), 0)
-    header = variant.serialise(_FILE_HEADER, (*fields, target or "", _xattrs(metadata)))
+    """What is hashed before a file's content; for a symbolic link to `target` it is all.
+
+    Raises AtomicSysError for an owner or a mode that no file can have.
+    """
+    if target is None:
+        fields = _owner_and_mode(metadata, stat.S_IFREG | metadata.mode)
+    else:
+        fields = _owner_and_mode(metadata, stat.S_IFLNK | 0o777)
+    header = variant.serialise(_FILE_HEADER, (*fields, 0, target or "", _xattrs(metadata)))
     return struct.pack(">I4x", len(header)) + header
 
 
 def encode_metadata(metadata: Metadata, kind: int = stat.S_IFDIR) -> bytes:
-    """A dirmeta object; with another `kind` (S_IFREG, S_IFLNK) bare-user's `user.ostreemeta`."""
-    fields = (_swap(metadata.uid), _swap(metadata.gid), _swap(kind | metadata.mode))
+    """A dirmeta object; with another `kind` (S_IFREG, S_IFLNK) bare-user's `user.ostreemeta`.
+
+    Raises AtomicSysError for an owner or a mode that no file can have.
+    """
+    fields = _owner_and_mode(metadata, kind | metadata.mode)
     return variant.serialise(_DIRMETA, (*fields, _xattrs(metadata)))
 
 
@@ -111,6 +119,13 @@ def decode_metadata(content: bytes) -> tuple[Metadata, int]:
         stat.S_IMODE(mode),
         tuple((name[:-1], content) for name, content in xattrs),
     ), stat.S_IFMT(mode)
+
+
+def _owner_and_mode(metadata: Metadata, mode: int) -> tuple[int, int, int]:
+    owners = metadata.uid, metadata.gid
+    if not all(0 <= owner < _NO_ID for owner in owners) or not 0 <= metadata.mode <= 0o7777:
+        raise AtomicSysError(f"no file can have the owner {owners} and mode {metadata.mode:#o}")
+    return _swap(metadata.uid), _swap(metadata.gid), _swap(mode)
 
 
 def _swap(number: int) -> int:

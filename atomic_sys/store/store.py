@@ -119,15 +119,8 @@ class Store:
                 _documents(transaction, {"content": image.config}),
                 {"docker.size": str(len(image.config))},
             )
-            commit = store_commit(
-                transaction,
-                _documents(transaction, documents),
-                {
-                    "docker.manifest": image.raw_manifest.decode("utf-8"),
-                    "signatures": str(len(image.signatures)),
-                    "docker.digest": str(image.digest),
-                },
-            )
+            about = images.metadata_of(image)
+            commit = store_commit(transaction, _documents(transaction, documents), about)
             transaction.commit([
                 (images.blob_ref(image.config_digest), config),
                 (images.rootfs_ref(image.digest), rootfs),

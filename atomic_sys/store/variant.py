@@ -37,10 +37,8 @@ def align(position: int, alignment: int) -> int:
 
 def offset_format(body: int, count: int) -> str:
     """The struct code of the framing offsets of a container with that many of them after it."""
-    for size, code in _OFFSET_FORMATS:
-        if body + size * count < 1 << (8 * size):
-            return code
-    raise AssertionError("a container of more than 2**64 bytes")
+    fitting = (code for size, code in _OFFSET_FORMATS if body + size * count < 1 << (8 * size))
+    return next(fitting)
 
 
 def offset_size(total: int) -> int:

@@ -17,7 +17,10 @@ from atomic_sys.store.tree import Directory, Node, find, resolve
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TreeEntry:
-    """One name of a tree. `target` is that of a symbolic link, `content` None for a directory."""
+    """One name of a tree. `target` is that of a symbolic link, `content` None for a directory.
+
+    A file's extended attributes are not read, so its metadata has none of them.
+    """
 
     path: LayerPath
     metadata: Metadata

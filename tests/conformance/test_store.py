@@ -11,7 +11,7 @@ import pytest
 
 from atomic_sys.model.layer import Metadata
 from atomic_sys.model.reference import ImageName
-from atomic_sys.store.commits import store_commit
+from atomic_sys.store.commits import TreeReader, store_commit
 from atomic_sys.store.objects import Commit
 from atomic_sys.store.repository import Mode, Repository
 from atomic_sys.store.store import Store
@@ -146,7 +146,8 @@ def test_a_checkout_is_the_tree_that_ostree_commits(scratch: Path, store: Store)
         commit = store_commit(transaction, root, {})
         transaction.commit([("test", commit)])
     fd = os.open(scratch, os.O_RDONLY)
-    store.check_out(Tree(store.repository, root, commit.hex()), fd, "out")
+    stored = TreeReader(store.repository).load(store.repository.commit(commit))
+    store.check_out(Tree(store.repository, stored, commit.hex()), fd, "out")
     os.close(fd)
     peer = peer_commit(scratch / "peer", "bare", f"--tree=dir={scratch / 'out'}")
     ours = store.repository.commit(commit)
@@ -246,7 +247,7 @@ def test_prune_leaves_what_ostree_needs(scratch: Path, store: Store) -> None:
     report = store.prune()
     assert report.refs == 3  # the upper layer, the root file system and the config of a:1
     assert report.objects == before - len(names(repository)) > 0
-    assert len(run("ostree", "log", f"--repo={repository}", "host/os").split("commit ")) == 3
+    assert "not fetched" not in run("ostree", "log", f"--repo={repository}", "host/os")
     run("ostree", "fsck", f"--repo={repository}")
     check_out(store, "b:1", scratch / "ours")
     assert store.prune().objects == 0
