@@ -172,7 +172,7 @@ def _escapes(target: Target) -> dict[str, Callable[[object], str]]:
 
 def _finalize(target: Target, value: object) -> str:
     if isinstance(value, Undefined):
-        str(value)  # raises, with the name
+        return str(value)  # raises, with the name; an inline `if` without `else` is empty text
     return escape.escape(target, value)
 
 
@@ -198,7 +198,7 @@ def _join(items: Iterable[object], separator: object = "") -> str:
 
 def _string(value: object) -> str:
     if isinstance(value, Undefined):
-        str(value)  # raises, with the name
+        return str(value)  # as above
     if not isinstance(value, Scalar):
         raise TemplateError(f"a {type(value).__name__} is not text: use the filter tojson")
     return str(value)
