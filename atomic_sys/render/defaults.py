@@ -28,12 +28,17 @@ _ROOT_CAPABILITIES = (
     "CAP_SETGID", "CAP_SETUID",
 )  # fmt: skip
 _USER_CAPABILITIES = ("CAP_NET_BIND_SERVICE",)
-# CLONE_NEWTIME, NS, CGROUP, UTS, IPC, USER, PID, NET (clone(2)): no namespaces inside.
-_NAMESPACE_FLAGS = (0x80, 0x20000, 0x2000000, 0x4000000, 0x8000000, 0x10000000, 0x20000000,
-                    0x40000000)  # fmt: skip
-# Writable while it runs, with what the image has there: its root is read-only.
-_SCRATCH = ("/run", "/tmp", "/var/cache", "/var/log", "/var/tmp")  # noqa: S108  # in the container
-_ALWAYS_SCRATCH = ("/run", "/tmp")  # noqa: S108  # as above
+# CLONE_NEWNS, CGROUP, UTS, IPC, USER, PID, NET (clone(2)): no namespaces inside.
+_NAMESPACE_FLAGS = (
+    0x20000, 0x2000000, 0x4000000, 0x8000000, 0x10000000, 0x20000000, 0x40000000,
+)  # fmt: skip
+# Writable while it runs, with what the image has there, for its root is read-only: path, mode.
+# The template adds /run and its like, which every container has.
+_SCRATCH = (
+    ("/var/cache", "0755"),
+    ("/var/log", "0755"),
+    ("/var/tmp", "1777"),  # noqa: S108  # inside the container, and it is made there
+)
 _FROM_HOST = ("/etc/resolv.conf", "/etc/hosts")
 ADDITIONAL_MOUNTS = "ADDTL_MOUNTS"
 STOP_SIGNAL = "SIGTERM"
@@ -115,15 +120,10 @@ def _mounts(payload: Payload) -> list[Json]:
             "destination": path,
             "type": "tmpfs",
             "source": "tmpfs",
-            "options": [
-                "nosuid",
-                "nodev",
-                "tmpcopyup",
-                "mode=755" if path == "/run" else "mode=1777",
-            ],
+            "options": ["nosuid", "nodev", "tmpcopyup", f"mode={mode}"],
         }
-        for path in _SCRATCH
-        if path in _ALWAYS_SCRATCH or payload.in_image(path)
+        for path, mode in _SCRATCH
+        if payload.in_image(path)
     ]
     host = [_bind(path, path, "ro") for path in _FROM_HOST if payload.on_host(path)]
     volumes = [_bind(owned.path, path, "rw") for path, owned in payload.volumes()]
