@@ -39,6 +39,7 @@ _SCRATCH = (
     ("/var/log", "0755"),
     ("/var/tmp", "1777"),  # noqa: S108  # inside the container, and it is made there
 )
+NOTIFY_SOCKET = "/run/systemd/notify"  # systemd's own, sd_notify(3)
 _FROM_HOST = ("/etc/resolv.conf", "/etc/hosts")
 ADDITIONAL_MOUNTS = "ADDTL_MOUNTS"
 STOP_SIGNAL = "SIGTERM"
@@ -63,6 +64,13 @@ class Payload:
     in_image: Callable[[str], bool]
     on_host: Callable[[str], bool]
     additional_mounts: str
+    placement: Placement
+    readiness: Readiness | None
+
+    @property
+    def notifies_systemd(self) -> bool:
+        """Whether it talks to systemd itself, which takes only the unit's own processes for it."""
+        return self.readiness is Readiness.NOTIFY and self.placement is not Placement.SCOPE
 
     def volumes(self) -> tuple[tuple[str, OwnedDirectory], ...]:
         """Each exposed volume with the directory of the host that keeps it.
@@ -110,6 +118,8 @@ def _environment(payload: Payload) -> tuple[str, ...]:
     if payload.user.home:
         result.setdefault("HOME", payload.user.home)
     result |= payload.environment
+    if payload.notifies_systemd:
+        result["NOTIFY_SOCKET"] = NOTIFY_SOCKET
     return tuple(f"{name}={value}" for name, value in result.items())
 
 
@@ -127,6 +137,8 @@ def _mounts(payload: Payload) -> list[Json]:
     ]
     host = [_bind(path, path, "ro") for path in _FROM_HOST if payload.on_host(path)]
     volumes = [_bind(owned.path, path, "rw") for path, owned in payload.volumes()]
+    if payload.notifies_systemd:
+        host.append(_bind(NOTIFY_SOCKET, NOTIFY_SOCKET, "rw"))
     more = typed.parse(ADDITIONAL_MOUNTS, ValueType.MOUNTS, payload.additional_mounts)
     return scratch + host + volumes + (more if isinstance(more, list) else [])
 

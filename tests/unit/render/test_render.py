@@ -290,10 +290,29 @@ def test_readiness() -> None:
         'ExecStartPost=/bin/sh -c "until /usr/bin/runc exec web check '
         "'it'\\\"'\\\"'s $$x' >/dev/null 2>&1; do sleep 2; done\"\n"
     ) in text
-    notify = unit_of(request({"manifest.json": b'{"readiness": "notify"}'}, image_config=SHELL))
-    assert "Type=notify\nNotifyAccess=all\n" in notify
     with pytest.raises(TemplateError, match="no health"):
         render(request({"manifest.json": b'{"readiness": "command"}'}, image_config=SHELL))
+
+
+def test_a_payload_that_notifies_has_systemd_s_own_socket() -> None:
+    notify = {"manifest.json": b'{"readiness": "notify"}'}
+    wanted = request(notify, image_config=SHELL)
+    nothing = replace(wanted, host=replace(wanted.host, exists=lambda _path: False))
+    rendered = render(nothing)
+    assert rendered.unit is not None
+    assert "Type=notify\nNotifyAccess=all\n" in rendered.unit
+    assert "UnsetEnvironment=NOTIFY_SOCKET\n" in rendered.unit
+    config = json.loads(rendered.config)
+    assert "NOTIFY_SOCKET=/run/systemd/notify" in config["process"]["env"]
+    assert "/run/systemd/notify" in [mount["source"] for mount in config["mounts"]]
+    assert rendered.tmpfiles is None, "the socket is systemd's"
+
+
+def test_a_runtime_stands_between_systemd_and_a_payload_in_a_scope() -> None:
+    notify = {"manifest.json": b'{"readiness": "notify"}', "config.json": PLAIN_CONFIG}
+    text = unit_of(request(notify))
+    assert "Type=notify\nNotifyAccess=all\n" in text
+    assert "UnsetEnvironment" not in text
 
 
 @pytest.mark.parametrize("volume", ["relative", "/a/../../etc", "/a\nb"])

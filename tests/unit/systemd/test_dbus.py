@@ -22,6 +22,8 @@ JOB = "/org/freedesktop/systemd1/job/7"
 OTHER = "/org/freedesktop/systemd1/job/8"
 ACTIVE = {"ActiveState": "active", "Type": "simple", "Result": "success", "ConditionResult": True}
 
+SKIPPED = {"ActiveState": "inactive", "ConditionResult": False, "ConditionTimestamp": 1}
+
 
 class Subscription:
     def __init__(self, bus: "FakeBus") -> None:
@@ -141,8 +143,8 @@ def test_a_job_that_never_ends() -> None:
         ({"ActiveState": "failed", "Result": "exit-code"}, "exit-code"),
         ({"ActiveState": "activating", "Result": "signal"}, "signal"),
         ({"ActiveState": "inactive", "Result": "success"}, "success"),
-        ({"ActiveState": "inactive", "ConditionResult": False}, "condition"),
-        ({"ActiveState": "inactive", "ConditionResult": False, "Type": "oneshot"}, "condition"),
+        (SKIPPED, "condition"),
+        ({**SKIPPED, "Type": "oneshot"}, "condition"),
         ({"ActiveState": "failed", "Type": "oneshot", "Result": "exit-code"}, "exit-code"),
     ],
 )
@@ -155,7 +157,12 @@ def test_a_unit_that_is_not_active_after_its_job(unit: dict[str, Any], result: s
 
 
 @pytest.mark.parametrize(
-    "unit", [{"ActiveState": "reloading"}, {"ActiveState": "inactive", "Type": "oneshot"}]
+    "unit",
+    [
+        {"ActiveState": "reloading"},
+        {"ActiveState": "inactive", "Type": "oneshot"},
+        {"ActiveState": "inactive", "Type": "oneshot", "ConditionResult": False},
+    ],
 )
 def test_a_unit_that_need_not_be_active(unit: dict[str, Any]) -> None:
     bus = FakeBus([ended()])
