@@ -175,3 +175,37 @@ def test_each_target_has_its_own_filters() -> None:
         run("{{ V | word }}", Target.JSON, V="x")
     with pytest.raises(TemplateError):
         run("{{ V | tojson }}", Target.UNIT, V="x")
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("{{ L }}", "use the filter tojson"),
+        ("{{ L ~ '' }}", "use the filter tojson"),
+        ("{{ 'a' + 1 }}", r"operator \+ is not available for str and int"),
+        ("{{ L | tojson }}", "too large"),
+        ("{{ N | tojson }}", "cannot be written as JSON"),
+        ("{{ ('nan' | float) | tojson }}", "NameError"),
+    ],
+)
+def test_what_cannot_be_printed(text: str, problem: str) -> None:
+    with pytest.raises(TemplateError, match=problem):
+        run(text, L=["x" * 1000] * 2000, N=float("nan"))
+
+
+@pytest.mark.parametrize("text", ["{{ NOPE + 1 }}", "{{ 1 * NOPE }}", "{{ NOPE ~ 'x' }}"])
+def test_an_operand_that_is_missing_is_named(text: str) -> None:
+    with pytest.raises(UnreplacedValue) as caught:
+        run(text, OTHER="x")
+    assert caught.value.variable == "NOPE"
+
+
+def test_one_missing_name_among_others() -> None:
+    with pytest.raises(UnreplacedValue, match="B"):
+        run("{% if A is defined %}{% endif %}{{ B }}{% if C is defined %}{% endif %}")
+
+
+def test_a_word_is_a_scalar() -> None:
+    assert run("{{ 7 | word }} {{ '' | word }}", Target.UNIT) == '7 ""'
+    with pytest.raises(TemplateError, match="is not text"):
+        run("{{ [1] | word }}", Target.UNIT)
