@@ -28,12 +28,18 @@ _ROOT_CAPABILITIES = (
     "CAP_SETGID", "CAP_SETUID",
 )  # fmt: skip
 _USER_CAPABILITIES = ("CAP_NET_BIND_SERVICE",)
-# CLONE_NEWTIME, NS, CGROUP, UTS, IPC, USER, PID, NET (clone(2)): no namespaces inside.
-_NAMESPACE_FLAGS = (0x80, 0x20000, 0x2000000, 0x4000000, 0x8000000, 0x10000000, 0x20000000,
-                    0x40000000)  # fmt: skip
-# Writable while it runs, with what the image has there: its root is read-only.
-_SCRATCH = ("/run", "/tmp", "/var/cache", "/var/log", "/var/tmp")  # noqa: S108  # in the container
-_ALWAYS_SCRATCH = ("/run", "/tmp")  # noqa: S108  # as above
+# CLONE_NEWNS, CGROUP, UTS, IPC, USER, PID, NET (clone(2)): no namespaces inside.
+_NAMESPACE_FLAGS = (
+    0x20000, 0x2000000, 0x4000000, 0x8000000, 0x10000000, 0x20000000, 0x40000000,
+)  # fmt: skip
+# Writable while it runs, with what the image has there, for its root is read-only: path, mode.
+# The template adds /run and its like, which every container has.
+_SCRATCH = (
+    ("/var/cache", "0755"),
+    ("/var/log", "0755"),
+    ("/var/tmp", "1777"),  # noqa: S108  # inside the container, and it is made there
+)
+NOTIFY_SOCKET = "/run/systemd/notify"  # systemd's own, sd_notify(3)
 _FROM_HOST = ("/etc/resolv.conf", "/etc/hosts")
 ADDITIONAL_MOUNTS = "ADDTL_MOUNTS"
 STOP_SIGNAL = "SIGTERM"
@@ -58,6 +64,13 @@ class Payload:
     in_image: Callable[[str], bool]
     on_host: Callable[[str], bool]
     additional_mounts: str
+    placement: Placement
+    readiness: Readiness | None
+
+    @property
+    def notifies_systemd(self) -> bool:
+        """Whether it talks to systemd itself, which takes only the unit's own processes for it."""
+        return self.readiness is Readiness.NOTIFY and self.placement is not Placement.SCOPE
 
     def volumes(self) -> tuple[tuple[str, OwnedDirectory], ...]:
         """Each exposed volume with the directory of the host that keeps it.
@@ -105,6 +118,8 @@ def _environment(payload: Payload) -> tuple[str, ...]:
     if payload.user.home:
         result.setdefault("HOME", payload.user.home)
     result |= payload.environment
+    if payload.notifies_systemd:
+        result["NOTIFY_SOCKET"] = NOTIFY_SOCKET
     return tuple(f"{name}={value}" for name, value in result.items())
 
 
@@ -115,18 +130,15 @@ def _mounts(payload: Payload) -> list[Json]:
             "destination": path,
             "type": "tmpfs",
             "source": "tmpfs",
-            "options": [
-                "nosuid",
-                "nodev",
-                "tmpcopyup",
-                "mode=755" if path == "/run" else "mode=1777",
-            ],
+            "options": ["nosuid", "nodev", "tmpcopyup", f"mode={mode}"],
         }
-        for path in _SCRATCH
-        if path in _ALWAYS_SCRATCH or payload.in_image(path)
+        for path, mode in _SCRATCH
+        if payload.in_image(path)
     ]
     host = [_bind(path, path, "ro") for path in _FROM_HOST if payload.on_host(path)]
     volumes = [_bind(owned.path, path, "rw") for path, owned in payload.volumes()]
+    if payload.notifies_systemd:
+        host.append(_bind(NOTIFY_SOCKET, NOTIFY_SOCKET, "rw"))
     more = typed.parse(ADDITIONAL_MOUNTS, ValueType.MOUNTS, payload.additional_mounts)
     return scratch + host + volumes + (more if isinstance(more, list) else [])
 

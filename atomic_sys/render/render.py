@@ -172,6 +172,8 @@ def _payload(request: RenderRequest, decided: Values) -> Payload:
         in_image=image.in_image,
         on_host=request.host.exists,
         additional_mounts=decided.all.get(defaults.ADDITIONAL_MOUNTS, ""),
+        placement=_placement(request),
+        readiness=image.exports.settings.readiness,
     )
 
 
@@ -233,7 +235,7 @@ def _tmpfiles(
     if not request.image.exports.settings.has_service:
         return None
     facts = request.host.facts
-    kept = {directory.path for directory in volumes}
+    kept = {directory.path for directory in volumes} | {defaults.NOTIFY_SOCKET}
     others = [path for path in sources if path not in kept]
     missing = tmpfiles.missing_directories(others, request.host.exists, facts.uid, facts.gid)
     return tmpfiles.owned_directories(volumes) + (missing or "") or None

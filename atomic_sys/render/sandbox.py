@@ -29,6 +29,12 @@ from atomic_sys.render.limits import (
 )
 
 Scalar = str | int | float
+# What an expression can raise by itself. NameError is no slip of ours: Jinja writes a constant into
+# the program that it generates, and there `nan` is a name.
+_TEMPLATE_FAULTS = (
+    ArithmeticError, AttributeError, LookupError, MemoryError, NameError, RuntimeError, TypeError,
+    ValueError,
+)  # fmt: skip
 
 
 class _Environment(ImmutableSandboxedEnvironment):
@@ -138,7 +144,7 @@ class Program:
                 if str(error) == f"'{missing}' is undefined":
                     raise UnreplacedValue(self.name, missing) from None
             self._fail(error, str(error))
-        except (ArithmeticError, LookupError, TypeError, ValueError, RecursionError) as error:
+        except _TEMPLATE_FAULTS as error:
             self._fail(error, f"{type(error).__name__}: {error}")
         return "".join(parts)
 
@@ -172,7 +178,7 @@ def _escapes(target: Target) -> dict[str, Callable[[object], str]]:
 
 def _finalize(target: Target, value: object) -> str:
     if isinstance(value, Undefined):
-        str(value)  # raises, with the name
+        return str(value)  # raises, with the name; an inline `if` without `else` is empty text
     return escape.escape(target, value)
 
 
@@ -198,7 +204,7 @@ def _join(items: Iterable[object], separator: object = "") -> str:
 
 def _string(value: object) -> str:
     if isinstance(value, Undefined):
-        str(value)  # raises, with the name
+        return str(value)  # as above
     if not isinstance(value, Scalar):
         raise TemplateError(f"a {type(value).__name__} is not text: use the filter tojson")
     return str(value)

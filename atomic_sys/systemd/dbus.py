@@ -217,7 +217,8 @@ class DbusManager:
         active, result = found.get("ActiveState"), str(found.get("Result", ""))
         if active in ("active", "reloading"):
             return
-        if found.get("ConditionResult") is False:
+        # Without a time stamp the unit was unloaded and read again: then the result says nothing.
+        if found.get("ConditionResult") is False and found.get("ConditionTimestamp"):
             raise StartFailed(
                 f"{unit}: a condition of its unit does not hold", unit=unit, result="condition"
             )
