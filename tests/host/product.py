@@ -58,7 +58,7 @@ def product_tree() -> Path:
     # The virtual environment's pip, run by the system's Python: its layout is the one we want.
     run(
         ["/usr/bin/python3", pip_directory(), "install", *offline, "--ignore-installed",
-         "--no-warn-script-location", "--root-user-action=ignore",
+         "--no-compile", "--no-warn-script-location", "--root-user-action=ignore",
          "--root", work / "root", "--prefix", "/usr", wheels[0]],
         timeout=300, environment=ENVIRONMENT | LAYOUT,
     )  # fmt: skip
@@ -66,6 +66,9 @@ def product_tree() -> Path:
     for needed in ("usr/bin/atomic", "usr/bin/atomic-sys", "usr/lib/python3/dist-packages"):
         if not (tree / needed).exists():
             raise HostError(f"the wheel installs no /{needed}")
+    # It names a directory of this machine, and only `pip freeze` reads it.
+    for leftover in tree.rglob("direct_url.json"):
+        leftover.unlink()
     return tree
 
 
