@@ -5,6 +5,7 @@ Promised: every step is shown as the command a person would type, with its outpu
 asked; the exit status is 1 when any step does not turn out as it should; nothing stays behind.
 """
 
+import itertools
 import sys
 import tempfile
 import time
@@ -40,7 +41,7 @@ def expect(what: str, *, holds: bool) -> None:
 def show_order(starts: tuple[Start, ...]) -> None:
     """The chart of the starts, and whether each was up before the next one began."""
     say(chart(starts))
-    for first, second in zip(starts, starts[1:], strict=False):
+    for first, second in itertools.pairwise(starts):
         expect(f"{first.unit} is up before {second.unit} begins",
                holds=first.active < second.begun)  # fmt: skip
 
