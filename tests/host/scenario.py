@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tests.host.chart import Start
 from tests.host.host import Host
-from tests.host.process import ENVIRONMENT, Completed, HostError, run
+from tests.host.process import ENVIRONMENT, Completed, HostError, run, tail
 from tests.host.product import REPOSITORY, install_product
 from tests.host.registry import Registry
 from tests.host.signing import Vendor, publish, trust_only
@@ -121,8 +121,15 @@ def install_chain(story: Story) -> dict[str, Completed]:
 
 
 def start_chain(story: Story) -> None:
-    """Starts docker, which must bring up what it needs before it."""
-    story.type("systemctl enable --now docker")
+    """Starts docker, which must bring up what it needs before it.
+
+    Raises HostError with what the three logged when it does not.
+    """
+    try:
+        story.type("systemctl enable --now docker")
+    except HostError as error:
+        logs = "\n".join(tail(story.host.journal(f"{name}.service")) for name in CHAIN)
+        raise HostError(f"{error}\n{logs}") from error
 
 
 def start_times(story: Story) -> tuple[Start, ...]:
