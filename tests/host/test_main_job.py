@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The main job: etcd before flannel before docker, as system containers, on a real systemd.
+
+The tests run in the order of the file, each on what the steps before it made.
+"""
+
+from collections.abc import Iterator, Mapping
+
+import pytest
+
+from tests.host import scenario
+from tests.host.chart import Start
+from tests.host.host import Host
+from tests.host.registry import Registry
+from tests.host.scenario import CHAIN, REJECTED, Story
+from tests.host.signing import vendor
+from tests.host.snapshot import snapshot
+
+pytestmark = pytest.mark.usefixtures("base")
+
+
+@pytest.fixture(scope="module")
+def story(host: Host, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
+    """A host with the product, the images in its registry, and a policy that wants the vendor."""
+    layouts = scenario.build_images(tmp_path_factory.mktemp("images"))
+    with vendor() as signer:
+        told = Story(
+            host=host, registry=Registry(host=host), signer=signer, layouts=layouts, say=print
+        )
+        scenario.prepare(told)
+        yield told
+
+
+@pytest.fixture(scope="module")
+def untouched(story: Story) -> Mapping[str, str]:
+    """The host's files before anything is installed."""
+    return snapshot(story.host)
+
+
+@pytest.fixture(scope="module")
+def running(story: Story, untouched: Mapping[str, str]) -> Story:
+    """The story after the three are installed and docker is started."""
+    installed = scenario.install_chain(story)
+    for name in CHAIN:
+        assert f"Extracting to /var/lib/containers/atomic/{name}.0" in installed[name].stdout
+        state = story.host.systemctl_show(f"{name}.service", "ActiveState", "UnitFileState")
+        assert state == {"ActiveState": "inactive", "UnitFileState": "enabled"}
+    scenario.start_chain(story)
+    return story
+
+
+def assert_order(starts: tuple[Start, ...]) -> None:
+    """Each was up before the next one began: by systemd's stamps, not by the order of asking."""
+    etcd, flannel, docker = starts
+    assert 0 < etcd.active < flannel.begun
+    assert flannel.active < docker.begun
+
+
+def test_each_is_up_before_the_next_begins(running: Story) -> None:
+    assert_order(scenario.start_times(running))
+
+
+def test_the_signer_is_on_record(running: Story) -> None:
+    signed_by = scenario.signers(running)
+    assert set(signed_by) == set(CHAIN)
+    for name in CHAIN:
+        assert running.signer.fingerprint in signed_by[name], signed_by[name]
+
+
+def test_etcd_answers_and_has_flannels_lease(running: Story) -> None:
+    said = scenario.ask_etcd(running)
+    assert "is healthy" in said["health"]
+    assert "/atomic.io/network/config" in said["keys"]
+    assert "/atomic.io/network/subnets/" in said["keys"]
+
+
+def test_docker_runs_a_container(running: Story) -> None:
+    assert scenario.run_in_docker(running) == "hello from a container\n"
+
+
+def test_after_a_reboot_all_is_up_in_the_same_order(running: Story) -> None:
+    assert_order(scenario.reboot(running))
+    assert "is healthy" in scenario.ask_etcd(running)["health"]
+    assert scenario.run_in_docker(running) == "hello from a container\n"
+
+
+def test_an_unsigned_image_is_refused_and_leaves_nothing(running: Story) -> None:
+    refusal = scenario.refuse_unsigned(running)
+    assert refusal.completed.returncode == REJECTED
+    assert "hello-world" in refusal.completed.stderr
+    assert refusal.completed.stdout == ""
+    assert refusal.changes == ()
+
+
+def test_uninstall_leaves_nothing_but_state(running: Story, untouched: Mapping[str, str]) -> None:
+    leftovers = scenario.uninstall_chain(running, untouched)
+    assert leftovers.changes == ()
+    assert leftovers.units == ()
+    assert leftovers.failed == ""
+    # By contract, state and images stay until somebody asks for their removal.
+    assert running.host.path("/var/lib/etcd").is_dir()
+    assert not list(running.host.path("/var/lib/containers/atomic").glob("[a-z]*"))
