@@ -34,8 +34,6 @@ def fill(recipe: Recipe, root: Path) -> None:
     root.mkdir(mode=0o755)
     for name in (*MOUNT_POINTS, *recipe.directories):
         (root / tree.merged(name)).mkdir(parents=True, exist_ok=True)
-    for name in recipe.files:
-        (root / name).touch()
     source = SOURCES / recipe.name
     if (source / "rootfs").is_dir():
         shutil.copytree(source / "rootfs", root, symlinks=True, dirs_exist_ok=True)

@@ -32,7 +32,6 @@ class Recipe:
     version: str = ""
     version_of: str = ""
     layers: tuple[Layer, ...]
-    files: tuple[str, ...] = ()
     modules: tuple[str, ...] = ()
     directories: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
@@ -96,7 +95,6 @@ RECIPES = MappingProxyType({
             version_of="etcd-server",
             layers=(BASE, ETCD),
             directories=("var/lib/etcd",),
-            files=("etc/resolv.conf", "etc/hosts"),
             command=("/usr/bin/etcd",),
             labels=SYSTEM,
         ),
@@ -106,7 +104,6 @@ RECIPES = MappingProxyType({
             version="1.0.0",
             layers=(BASE, FLANNEL),
             directories=("run/flannel",),
-            files=("etc/resolv.conf", "etc/hosts"),
             modules=("images/flannel/agent",),
             command=("/usr/bin/python3", "-m", "images.flannel.agent"),
             environment=MappingProxyType({"PYTHONPATH": "/usr/lib/flannel"}),
@@ -117,8 +114,7 @@ RECIPES = MappingProxyType({
             summary="The Docker daemon and its client",
             version_of="docker.io",
             layers=(BASE, DOCKER),
-            directories=("var/lib/docker", "run/docker", "lib/modules", "etc/docker"),
-            files=("etc/resolv.conf", "etc/hosts"),
+            directories=("etc/docker", "home", "host", "media", "mnt", "opt", "srv"),
             command=("/usr/libexec/docker/start",),
             labels=SYSTEM,
         ),
@@ -127,6 +123,7 @@ RECIPES = MappingProxyType({
             summary="A web server that greets whom it is told to",
             version_of="busybox-static",
             layers=(BUSYBOX,),
+            directories=("var/www",),
             command=("/usr/libexec/hello/start",),
             environment=MappingProxyType({"PORT": "8081", "RECEIVER": "World"}),
             labels=SYSTEM,

@@ -21,6 +21,12 @@ from atomic_sys.fs.process import Command
 
 MERGED = ("bin", "lib", "lib64", "sbin")
 
+# An empty resolv.conf is where a runtime binds the host's.
+_PLAIN_FILES = {
+    "etc/hosts": "127.0.0.1 localhost\n::1 localhost\n",
+    "etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
+    "etc/resolv.conf": "",
+}
 _LEFT_OUT = re.compile(
     r"""usr/share/doc/[^/]+/(?!copyright$).*
       | usr/share/(man|info|locale|lintian|bug|i18n|zsh|fish|vim|nano|bash-completion|doc-base
@@ -76,11 +82,12 @@ def finish(root: Path, links: Mapping[str, str]) -> None:
     copies = {
         "usr/share/base-passwd/passwd.master": "etc/passwd",
         "usr/share/base-passwd/group.master": "etc/group",
-        "usr/share/base-files/nsswitch.conf": "etc/nsswitch.conf",
     }
-    for source, target in copies.items():
-        if (root / source).exists():
+    if all((root / source).exists() for source in copies):
+        for source, target in copies.items():
             shutil.copyfile(root / source, root / target)
+        for name, text in _PLAIN_FILES.items():
+            (root / name).write_text(text)
     if (root / "usr/bin/busybox").exists():
         for name in MERGED:
             (root / "usr" / name).mkdir(parents=True, exist_ok=True)
