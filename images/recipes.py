@@ -95,7 +95,12 @@ RECIPES = MappingProxyType({
             version_of="etcd-server",
             layers=(BASE, ETCD),
             directories=("var/lib/etcd",),
-            command=("/usr/bin/etcd",),
+            command=("/usr/libexec/etcd/start",),
+            environment=MappingProxyType({
+                "ETCD_DATA_DIR": "/var/lib/etcd",
+                "ETCD_INITIAL_ADVERTISE_PEER_URLS": "http://127.0.0.1:2380",
+                "ETCD_NAME": "default",
+            }),
             labels=SYSTEM,
         ),
         Recipe(

@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from ipaddress import IPv4Network
 from types import FrameType
@@ -44,8 +44,17 @@ class Stopped(Exception):
 
 
 class SubnetLost(Exception):
-    """Another host has our subnet; containers that run have addresses in it, so a restart must
-    follow."""
+    """Another host has our subnet; containers have addresses in it, so all must restart."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Membership:
+    """What a host that has joined has; `take` leases a subnet, the given one if it is free."""
+
+    config: NetworkConfig
+    device: vxlan.Device
+    take: Callable[[IPv4Network | None], Held]
+    held: Held
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,72 +66,85 @@ class Agent:
     stop: threading.Event
 
     def run(self) -> None:
-        """Join the network and stay in it. Raises Stopped when asked to end."""
+        """Join the network and stay in it. Raises Stopped when asked to end.
+
+        Until the first success every problem is waited out: a runtime that waits for READY=1 does
+        not see that we ended, so ending would only look like hanging, and say less.
+        """
+        said = ""
+        while True:
+            try:
+                membership = self.join()
+                break
+            except (BadConfig, vxlan.NetworkFailed, OSError) as error:
+                if str(error) != said:
+                    said = str(error)
+                    log.warning("trying again until it works: %s", said)
+            self.wait(_RETRY_SECONDS)
+        notify("READY=1")
+        log.info("ready: %s on %s", membership.held.lease.subnet, membership.device.name)
+        self.stay(membership)
+
+    def join(self) -> Membership:
+        """Lease a subnet, make the device, learn the peers, write the files."""
         config = self.config()
         uplink = vxlan.find_uplink(self.settings.interface, self.settings.public_ip)
         device = vxlan.make_device(config, uplink)
         log.info("%s: vxlan over %s, address %s", device.name, uplink.interface, uplink.address)
 
-        def take(preferred: IPv4Network | None) -> Held:
-            def make_lease(subnet: IPv4Network) -> Lease:
-                return Lease(
-                    subnet=subnet, public_ip=uplink.address, mac=device.mac, vni=config.vni
-                )
+        def make_lease(subnet: IPv4Network) -> Lease:
+            return Lease(subnet=subnet, public_ip=uplink.address, mac=device.mac, vni=config.vni)
 
-            return self.registry.take(config, make_lease, uplink.address, preferred)
-
+        take = partial(self.registry.take, config, make_lease, uplink.address)
         held = self.retried(lambda: take(self.last_subnet()))
+        membership = Membership(config=config, device=device, take=take, held=held)
         vxlan.set_address(device, held.lease.subnet)
         if self.settings.forward_rules:
             vxlan.allow_forwarding(config.network)
-        self.retried(partial(self.follow_peers, config, device, held))
+        self.retried(partial(self.follow_peers, membership))
         self.publish(config, device, held.lease.subnet)
-        notify("READY=1")
-        log.info("ready: %s on %s", held.lease.subnet, device.name)
-        self.stay(config, device, held, take)
+        return membership
 
-    def stay(
-        self,
-        config: NetworkConfig,
-        device: vxlan.Device,
-        held: Held,
-        take: Callable[[IPv4Network | None], Held],
-    ) -> None:
+    def stay(self, membership: Membership) -> None:
         """Renew the lease at each third of its time and follow the peers, until stopped."""
         due = time.monotonic() + self.settings.lease_seconds / 3
         while True:
             self.wait(self.settings.poll_seconds)
-            if time.monotonic() >= due or not self.retried(partial(self.is_there, held)):
-                held = self.retried(partial(self.kept, held, take))
+            there = self.retried(partial(self.is_there, membership.held))
+            if time.monotonic() >= due or not there:
+                held = self.retried(partial(self.kept, membership))
+                membership = replace(membership, held=held)
                 due = time.monotonic() + self.settings.lease_seconds / 3
-            self.retried(partial(self.follow_peers, config, device, held))
+            self.retried(partial(self.follow_peers, membership))
 
     def is_there(self, held: Held) -> bool:
         """Whether etcd still has our lease."""
         return held.lease in self.registry.leases()
 
-    def kept(self, held: Held, take: Callable[[IPv4Network | None], Held]) -> Held:
+    def kept(self, membership: Membership) -> Held:
         """The lease, renewed, or taken again when it had ended. Raises SubnetLost."""
+        held = membership.held
         if self.registry.renew(held):
             return held
         log.warning("the lease of %s has ended: taking it again", held.lease.subnet)
         self.registry.config(self.settings.network_config)
-        again = take(held.lease.subnet)
+        again = membership.take(held.lease.subnet)
         if again.lease.subnet != held.lease.subnet:
             raise SubnetLost(f"another host has {held.lease.subnet}")
         return again
 
-    def follow_peers(self, config: NetworkConfig, device: vxlan.Device, held: Held) -> None:
+    def follow_peers(self, membership: Membership) -> None:
         """Make the kernel's tables those of the leases that others hold now."""
+        own = membership.held.lease
         peers = [
             lease
             for lease in self.registry.leases()
-            if lease.subnet != held.lease.subnet
-            and config.holds(lease.subnet)
-            and lease.vni == config.vni
-            and lease.public_ip != held.lease.public_ip
+            if lease.subnet != own.subnet
+            and lease.public_ip != own.public_ip
+            and lease.vni == own.vni
+            and membership.config.holds(lease.subnet)
         ]
-        removed, added = vxlan.reconcile(device, vxlan.wanted(peers))
+        removed, added = vxlan.reconcile(membership.device, vxlan.wanted(peers))
         for verb, entries in (("lost", removed), ("found", added)):
             for entry in entries:
                 if entry.kind is vxlan.Kind.ROUTE:

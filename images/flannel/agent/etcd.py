@@ -41,7 +41,7 @@ class Tls:
     key: str = ""
 
     def context(self) -> ssl.SSLContext:
-        """A client context that verifies the server. Raises OSError for a file that cannot be read."""
+        """A client context that verifies the server; OSError for a file that cannot be read."""
         context = ssl.create_default_context(cafile=self.ca or None)
         if self.certificate:
             context.load_cert_chain(self.certificate, self.key or None)
