@@ -35,7 +35,7 @@ _LEFT_OUT = re.compile(
       | usr/lib/[^/]+/(gconv|audit)(/.*)?
       | usr/lib/python3[^/]*/(test|idlelib|tkinter|turtledemo|ensurepip|lib2to3|pydoc_data)(/.*)?
       | etc/(init\.d|default|apparmor\.d|logcheck|bash_completion\.d|cron[^/]*)(/.*)?
-      | (boot|home|media|mnt|srv|opt|var/(backups|cache|local|mail|opt|spool|log))(/.*)?
+      | (boot|home|media|mnt|srv|opt|var/(backups|cache|local|lock|log|mail|opt|run|spool))(/.*)?
     """,
     re.VERBOSE,
 )
@@ -88,6 +88,8 @@ def finish(root: Path, links: Mapping[str, str]) -> None:
             shutil.copyfile(root / source, root / target)
         for name, text in _PLAIN_FILES.items():
             (root / name).write_text(text)
+        link(root, "var/run", "/run")
+        link(root, "var/lock", "/run/lock")
     if (root / "usr/bin/busybox").exists():
         for name in MERGED:
             (root / "usr" / name).mkdir(parents=True, exist_ok=True)
