@@ -94,7 +94,7 @@ RECIPES = MappingProxyType({
             summary="etcd, a key-value store for the data that a cluster must not lose",
             version_of="etcd-server",
             layers=(BASE, ETCD),
-            directories=("var/lib/etcd",),
+            directories=("etc/etcd", "var/lib/etcd"),
             command=("/usr/libexec/etcd/start",),
             environment=MappingProxyType({
                 "ETCD_DATA_DIR": "/var/lib/etcd",
@@ -108,7 +108,7 @@ RECIPES = MappingProxyType({
             summary="An overlay network for containers: subnet leases in etcd, traffic by vxlan",
             version="1.0.0",
             layers=(BASE, FLANNEL),
-            directories=("run/flannel",),
+            directories=("etc/flannel", "run/flannel"),
             modules=("images/flannel/agent",),
             command=("/usr/bin/python3", "-m", "images.flannel.agent"),
             environment=MappingProxyType({"PYTHONPATH": "/usr/lib/flannel"}),
