@@ -22,6 +22,7 @@ class Paths:
 
     root: str = "/"
     checkouts: str = CHECKOUTS
+    preinstalled: str = PREINSTALLED
     repository: str | None = None  # None: /ostree/repo where it can be used, else .storage/ostree
     atomic_conf: str = "/etc/atomic.conf"
     policy: str | None = None  # None: the first of policy_candidates that exists

@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Locks between processes by flock(2): shared for readers and importers, exclusive for who removes.
+"""Locks between processes: shared for readers and importers, exclusive for who removes.
 
-The lock dies with its holder; the empty lock file stays.
+Each is taken twice, by flock(2), which flock(1) and scripts use, and as an open file description
+lock (fcntl(2), F_OFD_SETLK), which libostree uses for the `.lock` of its repositories: the two do
+not see each other. The lock dies with its holder; the empty lock file stays.
 """
 
 import contextlib
 import fcntl
 import os
+import struct
 import time
 from collections.abc import Iterator
 from enum import Enum
@@ -51,5 +54,12 @@ def _try(fd: int, kind: LockKind) -> bool:
     try:
         fcntl.flock(fd, kind.value | fcntl.LOCK_NB)
     except BlockingIOError:
+        return False
+    record = fcntl.F_RDLCK if kind is LockKind.SHARED else fcntl.F_WRLCK
+    whole_file = struct.pack("hhqqi", record, os.SEEK_SET, 0, 0, 0)  # struct flock
+    try:
+        fcntl.fcntl(fd, fcntl.F_OFD_SETLK, whole_file)
+    except (BlockingIOError, PermissionError):
+        fcntl.flock(fd, fcntl.LOCK_UN)
         return False
     return True

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# Two commands do everything on a fresh Debian 12, as root: `make demo` and `make test`.
+
+PYTHON ?= /usr/bin/python3
+VENV   := .venv
+PREFIX ?= /usr
+CACHE  ?= $(HOME)/.cache/atomic-sys
+
+# What runs the program, and what only its tests need. README.md lists the same.
+RUN_PACKAGES := python3-gi python3-pydbus python3-requests python3-yaml python3-jinja2 \
+    python3-gnupg python3-zstandard python3-rich gnupg runc
+TEST_PACKAGES := python3-venv python3-pip systemd systemd-container dbus debootstrap docker-registry ostree \
+    umoci skopeo crun busybox-static iproute2 openssl git strace ca-certificates
+
+missing = $(shell for p in $(1); do \
+    dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || echo $$p; done)
+
+.PHONY: help venv packages test unit conformance host check demo bench install clean
+
+help:
+	@echo 'make demo         the whole story in front of your eyes: etcd, flannel, docker on a real systemd'
+	@echo 'make test         every test (unit, conformance, host); needs root on Debian 12'
+	@echo 'make unit         the tests that need neither root nor other programs'
+	@echo 'make conformance  the tests with real tools as judges'
+	@echo 'make host         the tests on a real systemd'
+	@echo 'make check        format, lint, types and the floors of the architecture'
+	@echo 'make bench        measure start-up time'
+	@echo 'make venv         the virtual environment and the packages that the above need'
+	@echo 'make install      install below DESTDIR, to PREFIX ($(PREFIX))'
+
+# Debian's docker-registry and friends must not start as services of this machine: only their programs
+# are wanted, so a policy layer refuses while they are installed (invoke-rc.d(8)).
+packages:
+	@missing="$(strip $(call missing,$(RUN_PACKAGES) $(TEST_PACKAGES)))"; \
+	if [ -n "$$missing" ]; then \
+	    echo "installing: $$missing"; \
+	    test "$$(id -u)" = 0 || { echo 'make: as root, please: packages are missing' >&2; exit 1; }; \
+	    made=; test -e /usr/sbin/policy-rc.d || { made=1; \
+	        printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d; chmod 755 /usr/sbin/policy-rc.d; }; \
+	    { apt-get update -q && DEBIAN_FRONTEND=noninteractive \
+	        apt-get install -q -y --no-install-recommends $$missing; } >.apt.log 2>&1; status=$$?; \
+	    test -z "$$made" || rm -f /usr/sbin/policy-rc.d; \
+	    test $$status = 0 && rm -f .apt.log || { tail -n 20 .apt.log >&2; exit $$status; }; \
+	fi
+
+venv: packages $(VENV)/ready
+
+$(VENV)/ready: setup.cfg pyproject.toml | packages
+	$(PYTHON) -m venv --system-site-packages $(VENV)
+	$(VENV)/bin/pip install -q --no-build-isolation --config-settings editable_mode=compat -e '.[test,fast]'
+	touch $@
+
+test: venv
+	$(VENV)/bin/python -m pytest tests
+
+unit: venv
+	$(VENV)/bin/python -m pytest tests -m 'not conformance and not host'
+
+conformance: venv
+	$(VENV)/bin/python -m pytest tests -m conformance
+
+host: venv
+	$(VENV)/bin/python -m pytest tests -m host
+
+check: venv
+	$(VENV)/bin/python -m pytest -q tests/test_checks.py tests/test_architecture.py
+
+demo: venv
+	$(VENV)/bin/python -m tests.host.demo
+
+bench: venv
+	$(VENV)/bin/python -m benchmarks.startup
+
+install:
+	$(PYTHON) -m pip install --no-deps --no-build-isolation --root-user-action=ignore \
+	    $(if $(DESTDIR),--root $(DESTDIR)) --prefix $(PREFIX) .
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .apt.log

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""main(): signals, parsing, dispatch; the only place that prints errors and exits."""
+
+import os
+import signal
+import sys
+from types import FrameType
+from typing import NoReturn
+
+from atomic_sys import log
+from atomic_sys.cli.parser import dispatch
+from atomic_sys.errors import AtomicSysError, ExitCode, printable
+
+
+def main() -> NoReturn:
+    """Run the command line of this process and exit with the code of the contract."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGHUP, _interrupt)
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(argv: list[str]) -> int:
+    """Run one command line and return its exit code; every error ends here."""
+    try:
+        code = dispatch(argv)
+        sys.stdout.flush()
+    except AtomicSysError as error:
+        _report(error, str(error))
+        if error.hint is not None:
+            print(f"hint: {printable(error.hint)}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("atomic: interrupted", file=sys.stderr)
+        return ExitCode.INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output went away; Python would complain again when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.FAILED
+    except OSError as error:
+        _report(error, _explain(error))
+        return ExitCode.FAILED
+    return code
+
+
+def _explain(error: OSError) -> str:
+    where = f"{os.fsdecode(error.filename)}: " if error.filename is not None else ""
+    return f"{where}{error.strerror or error}"
+
+
+def _report(error: Exception, message: str) -> None:
+    """`atomic: what failed: why`; the outermost note of doing() says what failed."""
+    if log.debug_enabled():
+        sys.excepthook(type(error), error, error.__traceback__)
+    notes = getattr(error, "__notes__", [])
+    what = f"{notes[-1].removeprefix('while ')}: " if notes else ""
+    print(f"atomic: {printable(what + message)}", file=sys.stderr)
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Arguments that several verbs share, in the predecessor's spelling."""
+
+import argparse
+from collections.abc import Iterable
+from typing import NoReturn
+
+from atomic_sys.errors import UsageError
+
+DEFAULT_LOCK_TIMEOUT = 60.0  # seconds
+
+
+def add_storage(parser: argparse.ArgumentParser) -> None:
+    """`--storage ostree`: the only storage there is; scripts of the predecessor name it."""
+    parser.add_argument("--storage", metavar="STORAGE", help="only 'ostree' (the default)")
+
+
+def check_storage(arguments: argparse.Namespace) -> None:
+    """Raises UsageError for the docker storage of the predecessor."""
+    if arguments.storage not in (None, "ostree"):
+        raise UsageError(
+            f"The storage backend '{arguments.storage}' is not available.",
+            hint="system containers are kept in the storage 'ostree'",
+        )
+
+
+def add_lock_timeout(parser: argparse.ArgumentParser) -> None:
+    """`--lock-timeout SECONDS`."""
+    parser.add_argument(
+        "--lock-timeout",
+        type=_seconds,
+        default=DEFAULT_LOCK_TIMEOUT,
+        metavar="SECONDS",
+        help="how long to wait for another process (default: %(default)g)",
+    )
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 <= value < float("inf"):
+        raise ValueError
+    return value
+
+
+def add_list_options(parser: argparse.ArgumentParser) -> None:
+    """What both lists have in common."""
+    add = parser.add_argument
+    add("-a", "--all", action="store_true", help="show everything")
+    add("-f", "--filter", action="append", default=[], metavar="KEY=VALUE", dest="filters")
+    add("-n", "--noheading", action="store_true", help="leave out the heading")
+    add("--no-trunc", action="store_true", help="show long values whole")
+    add("-q", "--quiet", action="store_true", help="show ids only")
+    add("--json", action="store_true", help="print JSON")
+
+
+def parse_pairs(texts: Iterable[str], what: str) -> tuple[tuple[str, str], ...]:
+    """`KEY=VALUE` of each. Raises UsageError."""
+    return tuple(_pair(text, what) for text in texts)
+
+
+def _pair(text: str, what: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        _malformed(text, what)
+    return key, value
+
+
+def _malformed(text: str, what: str) -> NoReturn:
+    raise UsageError(f"The {what} {text} is not formatted correctly.  It should be VAR=VALUE")
+
+
+def check_filter_keys(filters: Iterable[tuple[str, str]], known: Iterable[str]) -> None:
+    """Raises UsageError for a filter that does not exist."""
+    names = list(known)
+    for key, _ in filters:
+        if key not in names:
+            raise UsageError(f"The filter {key} is not valid.  Please choose from {names}")

@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What a command line says before its verb."""
+
+from typing import NamedTuple
+
+
+class GlobalOptions(NamedTuple):
+    """The options that every verb shares.
+
+    A tuple, since importing dataclasses would cost `atomic --version` a fifth of its time.
+    """
+
+    root: str = "/"
+    assume_yes: bool = False
+    policy: str | None = None
+    registries_conf: str | None = None
+    registries_d: str | None = None

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""argv -> the verb and its arguments; only the module of that verb is imported.
+
+`atomic [OPTIONS] VERB [SUBVERB] ...`. What is imported here is what `atomic --version` costs.
+"""
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+from typing import NamedTuple, NoReturn, Protocol
+
+from atomic_sys import __version__, log
+from atomic_sys.cli.options import GlobalOptions
+from atomic_sys.errors import ExitCode, UsageError
+
+
+class VerbModule(Protocol):
+    """What a module of a verb offers."""
+
+    def configure(self, parser: argparse.ArgumentParser) -> None:
+        """Declare its arguments."""
+        ...
+
+    def run(self, arguments: argparse.Namespace, options: GlobalOptions) -> ExitCode:
+        """Do it and print the answer."""
+        ...
+
+
+class Verb(NamedTuple):
+    """A row of the command table."""
+
+    words: str
+    module: str
+    summary: str
+
+
+VERBS = (
+    Verb("install", "install", "install an image as a system container"),
+    Verb("uninstall", "uninstall", "remove a system container, keeping its state"),
+    Verb("pull", "pull", "pull an image into the store"),
+    Verb("containers list", "containers_list", "list system containers"),
+    Verb("containers status", "containers_status", "show one container in detail"),
+    Verb("containers delete", "containers_delete", "remove system containers"),
+    Verb("images list", "images_list", "list the images of the store"),
+    Verb("images delete", "images_delete", "remove images from the store"),
+    Verb("images prune", "images_prune", "remove what no image and no container needs"),
+)
+GROUPS = {
+    "containers": "operate on system containers",
+    "images": "operate on the images of the store",
+}
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse, with the predecessor's way to complain."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise UsageError, for main() to print."""
+        raise UsageError(message, hint=f"Try '{self.prog} --help' for more information.")
+
+
+def _top_parser() -> Parser:
+    parser = Parser(
+        prog="atomic",
+        description="Install system containers: OCI images that run as systemd services.",
+        epilog=_verbs_help(VERBS),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        usage="atomic [OPTIONS] VERB ...",
+    )
+    add = parser.add_argument
+    add("-v", "--version", action="version", version=__version__, help="show the version and exit")
+    add("--debug", action="store_true", help="tell each step, and the traceback of an error")
+    add("-i", "--ignore", action="store_true", help=argparse.SUPPRESS)  # of the docker backend
+    add("-y", "--assumeyes", action="store_true", help="answer yes to every question")
+    add("--root", default="/", metavar="DIR", help="work on the system below DIR, offline")
+    add("--policy", metavar="FILE", help="trust policy instead of /etc/containers/policy.json")
+    add("--registries-conf", metavar="FILE", help="instead of /etc/containers/registries.conf")
+    add("--registries.d", metavar="DIR", dest="registries_d", help="where signatures are looked up")
+    add("verb", metavar="VERB", nargs="?", help=argparse.SUPPRESS)
+    add("arguments", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
+    return parser
+
+
+def _verbs_help(verbs: Sequence[Verb]) -> str:
+    width = max(len(verb.words) for verb in verbs)
+    return "verbs:\n" + "\n".join(f"  {v.words:<{width}}  {v.summary}" for v in verbs)
+
+
+def dispatch(argv: Sequence[str]) -> ExitCode:
+    """Parse the command line and run its verb.
+
+    Raises UsageError for a line that makes no sense, and whatever the verb raises. `--help` and
+    `--version` print and raise SystemExit(0).
+    """
+    top = _top_parser()
+    parsed = top.parse_args(argv)
+    log.set_debug(enabled=parsed.debug)
+    if parsed.verb is None:
+        top.error("a verb is required")
+    verb, rest = _find(top, parsed.verb, parsed.arguments)
+    module: VerbModule = importlib.import_module(f"atomic_sys.cli.{verb.module}")
+    parser = Parser(prog=f"atomic {verb.words}", description=_sentence(verb.summary))
+    module.configure(parser)
+    arguments = parser.parse_intermixed_args(rest)
+    options = GlobalOptions(
+        root=parsed.root,
+        assume_yes=parsed.assumeyes,
+        policy=parsed.policy,
+        registries_conf=parsed.registries_conf,
+        registries_d=parsed.registries_d,
+    )
+    return module.run(arguments, options)
+
+
+def _find(top: Parser, word: str, rest: Sequence[str]) -> tuple[Verb, Sequence[str]]:
+    """The row of the verb, and the arguments behind it."""
+    table = {verb.words: verb for verb in VERBS}
+    if word in table:
+        return table[word], rest
+    if word not in GROUPS:
+        top.error(f"unknown verb {word!r}")
+    group = [verb for verb in VERBS if verb.words.startswith(f"{word} ")]
+    if rest and (verb := table.get(f"{word} {rest[0]}")):
+        return verb, rest[1:]
+    if rest and rest[0] in ("-h", "--help"):
+        print(f"usage: atomic {word} VERB ...\n\n{_sentence(GROUPS[word])}\n\n{_verbs_help(group)}")
+        sys.exit(ExitCode.DONE)
+    parser = Parser(prog=f"atomic {word}")
+    return parser.error(f"unknown verb {rest[0]!r}" if rest else "a verb is required")
+
+
+def _sentence(summary: str) -> str:
+    return f"{summary[0].upper()}{summary[1:]}."

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""How far transfers have come: bars on a terminal, nothing but the plain lines elsewhere."""
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
+
+from atomic_sys.cli.output import Output
+from atomic_sys.engine.report import Report
+from atomic_sys.model.manifest import Descriptor
+
+
+class PlainReport:
+    """The lines that are API, and no bars."""
+
+    def __init__(self, output: Output) -> None:
+        self._output = output
+
+    def say(self, line: str) -> None:
+        """Print the line."""
+        self._output.say(line)
+
+    @contextlib.contextmanager
+    def transfer(self, descriptor: Descriptor) -> Iterator[Callable[[int], None]]:  # noqa: ARG002
+        """Nothing is shown."""
+        yield lambda _size: None
+
+
+class TerminalReport:
+    """The same lines, and below them a bar for each running transfer."""
+
+    def __init__(self, output: Output) -> None:
+        # Here because it takes 50 ms, and only a verb that pulls at a terminal needs it.
+        from rich.console import Console
+        from rich.progress import (
+            BarColumn,
+            DownloadColumn,
+            Progress,
+            TextColumn,
+            TimeRemainingColumn,
+            TransferSpeedColumn,
+        )
+
+        self._output = output
+        self.progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            DownloadColumn(),
+            TransferSpeedColumn(),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+            transient=True,
+        )
+
+    def say(self, line: str) -> None:
+        """Print the line above the bars."""
+        self._output.say(line)
+
+    @contextlib.contextmanager
+    def transfer(self, descriptor: Descriptor) -> Iterator[Callable[[int], None]]:
+        """A bar that disappears with the block."""
+        task = self.progress.add_task(descriptor.digest.hex[:12], total=descriptor.size)
+        try:
+            yield lambda size: self.progress.advance(task, size)
+        finally:
+            self.progress.remove_task(task)
+
+
+@contextlib.contextmanager
+def reporting(output: Output) -> Iterator[Report]:
+    """What long work reports to, for the length of the block."""
+    if not sys.stderr.isatty():
+        yield PlainReport(output)
+        return
+    report = TerminalReport(output)
+    with report.progress:
+        yield report

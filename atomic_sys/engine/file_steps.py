@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Operations on files: everything below the root's descriptor, links resolved inside the root."""
+
+import contextlib
+import errno
+import hashlib
+import os
+from collections.abc import Iterator
+from functools import partial
+
+from atomic_sys import log
+from atomic_sys.engine.operations import (
+    CheckOut,
+    InstallHostFile,
+    MakeDirectory,
+    MakeHostDirectory,
+    RemoveEmptyDirectory,
+    RemoveFile,
+    RemoveTree,
+    SwapLink,
+    SyncFileSystem,
+    WriteFile,
+)
+from atomic_sys.engine.steps import Tools, UndoLog, perform
+from atomic_sys.errors import AtomicSysError
+from atomic_sys.fs.atomic import swap_symlink, sync_file_system, write_file
+from atomic_sys.fs.directory import exists, open_in_root, read_link, remove_tree
+
+
+class AlreadyThere(AtomicSysError):
+    """A file that the plan was to make exists."""
+
+
+@contextlib.contextmanager
+def opened_in_root(tools: Tools, path: str) -> Iterator[int]:
+    """The directory at `path` below the root, open for the length of the block."""
+    fd = open_in_root(tools.root, path)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def ensure_directory(tools: Tools, path: str, undo: UndoLog, mode: int = 0o755) -> None:
+    """Make the directory and what is missing above it."""
+    parts = path.strip("/").split("/")
+    for depth, name in enumerate(parts):
+        above = "/".join(parts[:depth]) or "."
+        with opened_in_root(tools, above) as parent:
+            try:
+                os.mkdir(name, mode if depth == len(parts) - 1 else 0o755, dir_fd=parent)
+            except FileExistsError:
+                continue
+        undo.add(f"remove {path}", partial(_remove_directory, tools, above, name))
+
+
+def _remove_directory(tools: Tools, parent_path: str, name: str) -> None:
+    with opened_in_root(tools, parent_path) as parent:
+        os.rmdir(name, dir_fd=parent)
+
+
+def _unlink(tools: Tools, path: str, name: str) -> None:
+    with opened_in_root(tools, path) as parent, contextlib.suppress(FileNotFoundError):
+        os.unlink(name, dir_fd=parent)
+
+
+def _remove_tree(tools: Tools, path: str, name: str) -> None:
+    with opened_in_root(tools, path) as parent:
+        remove_tree(parent, name)
+
+
+def _refuse(parent: int, directory: str, name: str) -> None:
+    if exists(parent, name):
+        raise AlreadyThere(f"The file {directory}/{name} already exists.")
+
+
+@perform.register
+def _(operation: MakeDirectory, tools: Tools, undo: UndoLog) -> None:
+    ensure_directory(tools, operation.directory, undo)
+    with opened_in_root(tools, operation.directory) as parent:
+        try:
+            os.mkdir(operation.name, operation.mode, dir_fd=parent)
+        except FileExistsError:
+            raise AlreadyThere(f"{operation.directory}/{operation.name} exists") from None
+    undo.add(
+        operation.describe(), partial(_remove_tree, tools, operation.directory, operation.name)
+    )
+
+
+@perform.register
+def _(operation: CheckOut, tools: Tools, undo: UndoLog) -> None:
+    path, name = operation.directory, operation.name
+    with opened_in_root(tools, path) as parent:
+        _refuse(parent, path, name)
+        undo.add(f"remove {path}/{name}", partial(_remove_tree, tools, path, name))
+        tools.say(f"Extracting to {path}")
+        tools.check_out(operation.image, parent, name)
+
+
+@perform.register
+def _(operation: WriteFile, tools: Tools, undo: UndoLog) -> None:
+    path, name = operation.directory, operation.name
+    ensure_directory(tools, path, undo)
+    with opened_in_root(tools, path) as parent:
+        _refuse(parent, path, name)
+        undo.add(f"remove {operation.path}", partial(_unlink, tools, path, name))
+        write_file(parent, name, operation.content, operation.mode)
+
+
+@perform.register
+def _(operation: InstallHostFile, tools: Tools, undo: UndoLog) -> None:
+    path, _, name = operation.path.rpartition("/")
+    ensure_directory(tools, path, undo)
+    with opened_in_root(tools, path or ".") as parent:
+        _refuse(parent, path, name)
+        undo.add(f"remove {operation.path}", partial(_unlink, tools, path or ".", name))
+        if operation.target is not None:
+            os.symlink(operation.target, name, dir_fd=parent)
+        else:
+            write_file(parent, name, operation.content or b"", operation.mode)
+    tools.say(f"Created file {operation.path}")
+
+
+@perform.register
+def _(operation: MakeHostDirectory, tools: Tools, undo: UndoLog) -> None:
+    ensure_directory(tools, operation.path, undo, operation.mode)
+
+
+@perform.register
+def _(operation: SyncFileSystem, tools: Tools, _undo: UndoLog) -> None:
+    with opened_in_root(tools, operation.directory) as fd:
+        sync_file_system(fd)
+
+
+@perform.register
+def _(operation: SwapLink, tools: Tools, undo: UndoLog) -> None:
+    path, name = operation.directory, operation.name
+    with opened_in_root(tools, path) as parent:
+        before = read_link(parent, name)
+        if before is None:
+            _refuse(parent, path, name)
+            undo.add(f"remove {path}/{name}", partial(_unlink, tools, path, name))
+        else:
+            undo.add(f"point {path}/{name} back", partial(_swap, tools, path, name, before))
+        swap_symlink(parent, name, operation.target)
+
+
+def _swap(tools: Tools, path: str, name: str, target: str) -> None:
+    with opened_in_root(tools, path) as parent:
+        swap_symlink(parent, name, target)
+
+
+@perform.register
+def _(operation: RemoveFile, tools: Tools, _undo: UndoLog) -> None:
+    path, _, name = operation.path.rpartition("/")
+    try:
+        parent = open_in_root(tools.root, path or ".")
+    except FileNotFoundError:
+        return
+    try:
+        if operation.sha256 is None or checksum(parent, name) in (operation.sha256, None):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(name, dir_fd=parent)
+            return
+        log.warn(f"Will not delete {operation.path} as it was manually modified.")
+    finally:
+        os.close(parent)
+
+
+@perform.register
+def _(operation: RemoveEmptyDirectory, tools: Tools, _undo: UndoLog) -> None:
+    path, _, name = operation.path.rpartition("/")
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        try:
+            _remove_directory(tools, path or ".", name)
+        except OSError as error:
+            if error.errno != errno.ENOTEMPTY:
+                raise
+
+
+@perform.register
+def _(operation: RemoveTree, tools: Tools, _undo: UndoLog) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        _remove_tree(tools, operation.directory, operation.name)
+
+
+NO_CONTENT = "0"  # the predecessor's checksum of a link or directory
+
+
+def checksum(parent: int, name: str) -> str | None:
+    """sha256 of a file in hex, `0` for a link, None when there is nothing."""
+    try:
+        fd = os.open(name, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW, dir_fd=parent)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            return NO_CONTENT
+        raise
+    with os.fdopen(fd, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What is on the host now: reads only, and one broken container never hides the others.
+
+The layout is the predecessor's: `CHECKOUTS/NAME -> CHECKOUTS/NAME.N`, and the deployment in NAME.N.
+"""
+
+import contextlib
+import os
+import re
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from atomic_sys.errors import AtomicSysError, NotFound
+from atomic_sys.fs.atomic import read_file
+from atomic_sys.fs.directory import exists, open_in_root, read_link
+from atomic_sys.model.names import ContainerName
+from atomic_sys.model.record import RECORD_LIMIT, RECORD_NAME, Record
+from atomic_sys.paths import Paths
+
+_DEPLOYMENT = re.compile(r"(?P<name>.+)\.(?P<number>0|[1-9][0-9]{0,8})")
+_CONFIG_LIMIT = 4 << 20  # bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Installed:
+    """A container of this host.
+
+    `deployment` is the path of the current one as seen from inside the root. `record` is None where
+    the `info` file is missing or broken; `problem` then says how.
+    """
+
+    name: ContainerName
+    deployment: str
+    preinstalled: bool
+    record: Record | None
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NameState:
+    """What occupies a name: the facts that an installation depends on."""
+
+    name: ContainerName
+    installed: Installed | None
+    deployments: tuple[int, ...]  # numbers of NAME.N, also of those that nothing points to
+    unit_exists: bool
+    vendor_unit_exists: bool
+    tmpfiles_exist: bool
+
+    @property
+    def free_number(self) -> int:
+        """The lowest number that no deployment has."""
+        return next(n for n in range(len(self.deployments) + 1) if n not in self.deployments)
+
+
+@contextlib.contextmanager
+def _directory(root: int, path: str) -> Iterator[int | None]:
+    try:
+        fd = open_in_root(root, path)
+    except (FileNotFoundError, NotADirectoryError):
+        yield None
+        return
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def exists_in(root: int, directory: str, name: str) -> bool:
+    """Whether the directory, as seen from inside the root, has anything of this name."""
+    with _directory(root, directory) as fd:
+        return fd is not None and exists(fd, name)
+
+
+def observe(root: int, paths: Paths, name: ContainerName) -> NameState:
+    """Everything that an operation on this name needs to know. Raises OSError."""
+    with _directory(root, paths.checkouts) as fd:
+        names = [] if fd is None else os.listdir(fd)
+    matches = [m for n in names if (m := _DEPLOYMENT.fullmatch(n)) and m["name"] == name.value]
+    return NameState(
+        name=name,
+        installed=find(root, paths, name),
+        deployments=tuple(sorted(int(match["number"]) for match in matches)),
+        unit_exists=exists_in(root, paths.units, name.unit),
+        vendor_unit_exists=exists_in(root, paths.vendor_units, name.unit),
+        tmpfiles_exist=exists_in(root, paths.tmpfiles, name.tmpfiles),
+    )
+
+
+def find(root: int, paths: Paths, name: ContainerName) -> Installed | None:
+    """The container of this name, if it is installed. Raises OSError."""
+    with _directory(root, paths.checkouts) as fd:
+        target = None if fd is None else read_link(fd, name.value)
+    if target is not None:
+        return _read(root, name, os.path.join(paths.checkouts, target), preinstalled=False)
+    if exists_in(root, paths.preinstalled, name.value):
+        return _read(root, name, f"{paths.preinstalled}/{name}", preinstalled=True)
+    return None
+
+
+def require(root: int, paths: Paths, name: ContainerName) -> Installed:
+    """The container of this name. Raises NotFound, or OSError."""
+    found = find(root, paths, name)
+    if found is None:
+        raise NotFound(
+            f"Unable to find the container {name}",
+            hint="atomic containers list --all shows what is installed",
+        )
+    return found
+
+
+def installed(root: int, paths: Paths) -> tuple[Installed, ...]:
+    """All containers of the host, sorted by name. Raises OSError."""
+    names: set[str] = set()
+    with _directory(root, paths.checkouts) as fd:
+        if fd is not None:
+            names.update(n for n in os.listdir(fd) if read_link(fd, n) is not None)
+    with _directory(root, paths.preinstalled) as fd:
+        if fd is not None:
+            names.update(n for n in os.listdir(fd) if _is_directory(fd, n))
+    found = []
+    for text in sorted(names):
+        with contextlib.suppress(AtomicSysError):  # a name that no container can have is not ours
+            container = find(root, paths, ContainerName.parse(text))
+            if container is not None:
+                found.append(container)
+    return tuple(found)
+
+
+def _is_directory(fd: int, name: str) -> bool:
+    return stat.S_ISDIR(os.stat(name, dir_fd=fd, follow_symlinks=False).st_mode)
+
+
+def _read(root: int, name: ContainerName, path: str, *, preinstalled: bool) -> Installed:
+    record, problem = None, None
+    try:
+        with _directory(root, path) as fd:
+            document = None if fd is None else read_file(fd, RECORD_NAME, RECORD_LIMIT)
+        if document is None:
+            problem = f"{path}/{RECORD_NAME} is missing"
+        else:
+            record = Record.from_json(document, f"{path}/{RECORD_NAME}")
+    except (AtomicSysError, OSError) as error:
+        problem = str(error)
+    return Installed(
+        name=name, deployment=path, preinstalled=preinstalled, record=record, problem=problem
+    )
+
+
+def read_deployment_file(root: int, deployment: str, name: str) -> bytes | None:
+    """A file of a deployment, None when there is none. Raises OSError."""
+    with _directory(root, deployment) as fd:
+        return None if fd is None else read_file(fd, name, _CONFIG_LIMIT)
+
+
+def is_free(root: int, path: str) -> bool:
+    """Whether nothing is at this path, as seen from inside the root. Raises OSError."""
+    directory, _, name = path.rpartition("/")
+    return not exists_in(root, directory or ".", name)

@@ -1,0 +1,234 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The steps that change a host, as values: what a plan is made of, what --dry-run prints.
+
+Directories are paths as seen from inside the root; a name is one component below one.
+"""
+
+from dataclasses import dataclass, field
+from typing import Protocol, TypeAlias
+
+
+class Step(Protocol):
+    """What all operations have in common."""
+
+    def describe(self) -> str:
+        """One line for --dry-run, the log, and the note of an error."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MakeDirectory:
+    """Make a directory that must not be there."""
+
+    directory: str
+    name: str
+    mode: int = 0o755
+
+    def describe(self) -> str:
+        return f"make the directory {self.directory}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckOut:
+    """Link the image's root file system to a new directory."""
+
+    image: str
+    directory: str
+    name: str = "rootfs"
+
+    def describe(self) -> str:
+        return f"check out {self.image} to {self.directory}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WriteFile:
+    """Put a file in place that must not be there; missing parents are made."""
+
+    directory: str
+    name: str
+    content: bytes = field(repr=False)
+    mode: int = 0o644
+
+    @property
+    def path(self) -> str:
+        """The whole path."""
+        return f"{self.directory}/{self.name}"
+
+    def describe(self) -> str:
+        return f"write {self.path} ({len(self.content)} bytes)"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstallHostFile:
+    """Copy a file or link of the image's /exports/hostfs to the host, where there is none.
+
+    Exactly one of `content` and `target` is given; missing parents are made.
+    """
+
+    path: str
+    content: bytes | None = field(default=None, repr=False)
+    target: str | None = None
+    mode: int = 0o644
+
+    def describe(self) -> str:
+        return f"install the host file {self.path}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MakeHostDirectory:
+    """Make a directory of the image's /exports/hostfs on the host, where there is none."""
+
+    path: str
+    mode: int = 0o755
+
+    def describe(self) -> str:
+        return f"make the host directory {self.path}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyncFileSystem:
+    """Wait until all of the new deployment is on the disk."""
+
+    directory: str
+
+    def describe(self) -> str:
+        return f"sync the file system of {self.directory}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SwapLink:
+    """Point the container's name to a deployment: the commit point."""
+
+    directory: str
+    name: str
+    target: str
+
+    def describe(self) -> str:
+        return f"point {self.directory}/{self.name} to {self.target}"
+
+
+@dataclass(frozen=True, slots=True)
+class Reload:
+    """Let systemd read its unit files again."""
+
+    def describe(self) -> str:
+        return "reload systemd"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateTmpfiles:
+    """Make what a tmpfiles.d file lists; `paths` are those that were not there."""
+
+    path: str
+    missing: tuple[str, ...] = ()
+
+    def describe(self) -> str:
+        return f"create what {self.path} lists"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoveTmpfiles:
+    """Remove what a tmpfiles.d file lists for removal."""
+
+    path: str
+
+    def describe(self) -> str:
+        return f"remove what {self.path} lists for removal"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enable:
+    """Hook the unit into the boot."""
+
+    unit: str
+
+    def describe(self) -> str:
+        return f"enable {self.unit}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Disable:
+    """Take the unit out of the boot."""
+
+    unit: str
+
+    def describe(self) -> str:
+        return f"disable {self.unit}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """Start the unit and what it requires, and wait until it is active."""
+
+    unit: str
+    container: str
+    runtime: str
+
+    def describe(self) -> str:
+        return f"start {self.unit} and wait until it is active"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stop:
+    """Stop the unit, and remove what the runtime may still hold of it."""
+
+    unit: str
+    container: str
+    runtime: str
+
+    def describe(self) -> str:
+        return f"stop {self.unit}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoveFile:
+    """Remove a file or link; when `sha256` is given, only while the content is still that."""
+
+    path: str
+    sha256: str | None = None
+
+    def describe(self) -> str:
+        return f"remove {self.path}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoveEmptyDirectory:
+    """Remove a directory that was made for host files, if nothing else has come to it."""
+
+    path: str
+
+    def describe(self) -> str:
+        return f"remove {self.path} if it is empty"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoveTree:
+    """Remove a deployment."""
+
+    directory: str
+    name: str
+
+    def describe(self) -> str:
+        return f"remove {self.directory}/{self.name}"
+
+
+Operation: TypeAlias = (
+    MakeDirectory
+    | CheckOut
+    | WriteFile
+    | InstallHostFile
+    | MakeHostDirectory
+    | SyncFileSystem
+    | SwapLink
+    | Reload
+    | CreateTmpfiles
+    | RemoveTmpfiles
+    | Enable
+    | Disable
+    | Start
+    | Stop
+    | RemoveFile
+    | RemoveEmptyDirectory
+    | RemoveTree
+)
+Plan: TypeAlias = tuple[Operation, ...]

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Operations on systemd: reload, enable, start, stop, and the tmpfiles.d of a container."""
+
+import contextlib
+import os
+from functools import partial
+
+from atomic_sys import log
+from atomic_sys.engine.file_steps import opened_in_root
+from atomic_sys.engine.operations import (
+    CreateTmpfiles,
+    Disable,
+    Enable,
+    Reload,
+    RemoveTmpfiles,
+    Start,
+    Stop,
+)
+from atomic_sys.engine.steps import Tools, UndoLog, perform
+from atomic_sys.errors import AtomicSysError
+from atomic_sys.fs.directory import remove_tree
+from atomic_sys.fs.process import Command
+from atomic_sys.systemd import tmpfiles
+
+
+@perform.register
+def _(_operation: Reload, tools: Tools, undo: UndoLog) -> None:
+    undo.add_afterwards("reload systemd", tools.manager.reload)
+    tools.manager.reload()
+
+
+@perform.register
+def _(operation: CreateTmpfiles, tools: Tools, undo: UndoLog) -> None:
+    for path in reversed(operation.missing):  # the outermost was added last, so it goes last
+        undo.add(f"remove {path}", partial(_remove_created, tools, path))
+    tmpfiles.create(operation.path, root=tools.root_path)
+
+
+def _remove_created(tools: Tools, path: str) -> None:
+    """Take back what a tmpfiles.d line made: it was not there before, so nothing older is lost."""
+    above, _, name = path.rpartition("/")
+    with contextlib.suppress(FileNotFoundError), opened_in_root(tools, above or ".") as parent:
+        remove_tree(parent, name)
+
+
+@perform.register
+def _(operation: RemoveTmpfiles, tools: Tools, _undo: UndoLog) -> None:
+    try:
+        tmpfiles.remove(operation.path, root=tools.root_path)
+    except AtomicSysError as error:  # what cannot be removed is no reason to keep the container
+        log.warn(str(error))
+
+
+@perform.register
+def _(operation: Enable, tools: Tools, undo: UndoLog) -> None:
+    undo.add(f"disable {operation.unit}", partial(_disable, tools, operation.unit))
+    tools.manager.enable([operation.unit])
+
+
+def _disable(tools: Tools, unit: str) -> None:
+    tools.manager.disable([unit])
+
+
+@perform.register
+def _(operation: Disable, tools: Tools, _undo: UndoLog) -> None:
+    _disable(tools, operation.unit)
+
+
+@perform.register
+def _(operation: Start, tools: Tools, undo: UndoLog) -> None:
+    stop = Stop(unit=operation.unit, container=operation.container, runtime=operation.runtime)
+    undo.add(f"stop {operation.unit}", partial(perform, stop, tools, UndoLog()))
+    tools.manager.start(operation.unit, timeout=tools.start_timeout)
+
+
+@perform.register
+def _(operation: Stop, tools: Tools, _undo: UndoLog) -> None:
+    """A start that timed out leaves the container alive in its scope: the runtime is asked too."""
+    if not tools.manager.online:
+        return
+    tools.manager.stop(operation.unit, timeout=tools.start_timeout)
+    tools.manager.reset_failed(operation.unit)
+    if operation.runtime and os.path.exists(operation.runtime):
+        delete = Command(argv=[operation.runtime, "delete", "--force", operation.container])
+        if (done := delete.run()).returncode != 0 and "does not exist" not in done.stderr_tail:
+            log.debug(f"{operation.runtime}: {done.stderr_tail}")

@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The one door to the network: every body has a limit, and nothing is decoded on the way.
+
+A session belongs to one thread and one TLS policy: sessions are not made for sharing, and an old
+requests would keep an unverified connection for a request that must be verified (CVE-2024-35195).
+Redirects are followed by hand, so that credentials stay with the host they were meant for and no
+redirect leads from https to http. The environment's proxies are used; its netrc is not.
+"""
+
+import contextlib
+import ssl
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from typing import TYPE_CHECKING, Self
+from urllib.parse import urljoin, urlsplit
+
+from atomic_sys import __version__
+from atomic_sys.image.http_response import NetworkError, Response, one_line
+
+if TYPE_CHECKING:  # only for its types: the import takes 80 ms
+    import requests
+
+CONNECT_TIMEOUT = 15.0  # seconds
+READ_TIMEOUT = 60.0  # seconds without a byte
+MAX_REDIRECTS = 5
+USER_AGENT = f"atomic-sys/{__version__}"
+_REDIRECTS = (301, 302, 303, 307, 308)
+_BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")
+
+
+class Tls(Enum):
+    """Whether the other side must prove who it is."""
+
+    VERIFIED = "verified"
+    UNVERIFIED = "unverified"
+
+
+class ConnectionFailed(NetworkError):
+    """Nobody answered, or nobody who could prove to be the one that was asked."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What to GET; `headers` may hold an Authorization, which stays with the host of `url`."""
+
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    tls: Tls = Tls.VERIFIED
+
+
+class Http:
+    """GET requests, from any number of threads. Close it when the last one is done."""
+
+    def __init__(self) -> None:
+        self._own = threading.local()
+        self._lock = threading.Lock()
+        self._sessions: list[requests.Session] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close every connection that is kept alive."""
+        with self._lock:
+            sessions, self._sessions = self._sessions, []
+        self._own = threading.local()
+        for session in sessions:
+            session.close()
+
+    @contextlib.contextmanager
+    def get(self, request: Request) -> Iterator[Response]:
+        """The answer, whatever its status, after the redirects; the connection ends with the block.
+
+        Raises NetworkError; ConnectionFailed when there is no answer at all.
+        """
+        for _ in range(MAX_REDIRECTS + 1):
+            response = self._send(request)
+            try:
+                if response.status not in _REDIRECTS:
+                    yield response
+                    return
+                request = _redirected(request, response.header("Location"))
+            finally:
+                response.close()
+        raise NetworkError(f"{_shown(request.url)}: more than {MAX_REDIRECTS} redirects")
+
+    def get_document(self, url: str, limit: int) -> bytes | None:
+        """The body at `url`, of at most `limit` bytes, or None when there is none (404).
+
+        Raises NetworkError for any other status than 200 and 404, TooLarge above the limit.
+        """
+        with self.get(Request(url=url)) as response:
+            if response.status == 404:
+                return None
+            if response.status != 200:
+                raise response.failure(_shown(url))
+            return response.read(limit, _shown(url))
+
+    def _send(self, request: Request) -> Response:
+        # Here because it takes 80 ms and only verbs that pull need it.
+        import requests
+
+        parts = _checked(request.url)
+        headers = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity"} | dict(request.headers)
+        try:
+            answer = self._session(request.tls).get(
+                request.url,
+                headers=headers,
+                stream=True,
+                allow_redirects=False,
+                timeout=(CONNECT_TIMEOUT, READ_TIMEOUT),
+                proxies=requests.utils.get_environ_proxies(request.url),
+            )
+        except requests.RequestException as error:
+            raise ConnectionFailed(f"cannot reach {parts}: {_reason(error)}") from error
+        return Response(answer)
+
+    def _session(self, tls: Tls) -> "requests.Session":
+        session: requests.Session | None = getattr(self._own, tls.value, None)
+        if session is None:
+            session = _new_session(tls)
+            setattr(self._own, tls.value, session)
+            with self._lock:
+                self._sessions.append(session)
+        return session
+
+
+def _new_session(tls: Tls) -> "requests.Session":
+    # Here for the reason given in _send().
+    from http.cookiejar import DefaultCookiePolicy
+
+    import requests
+    import urllib3
+
+    session = requests.Session()
+    session.trust_env = False  # no netrc; and no REQUESTS_CA_BUNDLE beside the system's bundle
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    match tls:
+        case Tls.VERIFIED:
+            session.verify = _ca_bundle()
+        case Tls.UNVERIFIED:
+            session.verify = False
+            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
+    return session
+
+
+def _ca_bundle() -> str:
+    """The system's certificates, not those that a Python package brings along."""
+    defaults = ssl.get_default_verify_paths()
+    for path in (defaults.cafile, *_BUNDLES, defaults.capath):
+        with contextlib.suppress(OSError):
+            if path is not None:
+                open(path, "rb").close()
+                return path
+    raise NetworkError("this system has no CA certificates", hint="install ca-certificates")
+
+
+def _checked(url: str) -> str:
+    """`SCHEME://HOST` of a URL that may be asked. Raises NetworkError for any other."""
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port  # the port is parsed when it is read
+    except ValueError:
+        raise NetworkError(f"invalid URL {_shown(url)!r}") from None
+    if parts.scheme not in ("http", "https") or not host:
+        raise NetworkError(f"not an http or https URL: {_shown(url)!r}")
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+
+
+def _redirected(request: Request, location: str | None) -> Request:
+    """The request that a redirect asks for."""
+    if not location:
+        raise NetworkError(f"{_shown(request.url)}: a redirect to nowhere")
+    url = urljoin(request.url, location)
+    old, new = _checked(request.url), _checked(url)
+    if old.startswith("https:") and not new.startswith("https:"):
+        raise NetworkError(f"{old} redirects to {new}: refusing to leave https")
+    headers = dict(request.headers)
+    if old != new:
+        headers = {k: v for k, v in headers.items() if k.lower() != "authorization"}
+    return replace(request, url=url, headers=headers)
+
+
+def _shown(url: str) -> str:
+    """The URL without its query, which may hold a signed permission, nor its user."""
+    head, _, _ = url.partition("?")
+    scheme, separator, rest = head.partition("://")
+    authority, slash, path = rest.partition("/")
+    return f"{scheme}{separator}{authority.rpartition('@')[2]}{slash}{path}"[:300]
+
+
+def _reason(error: Exception) -> str:
+    """What lies at the bottom of an error that has been wrapped several times."""
+    deepest: BaseException = error
+    for _ in range(8):
+        inner = getattr(deepest, "reason", None) or (deepest.args[0] if deepest.args else None)
+        if not isinstance(inner, BaseException):
+            break
+        deepest = inner
+    return one_line(str(deepest) or type(deepest).__name__)

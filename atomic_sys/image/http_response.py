@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""An answer from the network: its body in chunks as they came, and what an error body says.
+
+A body that is shorter than its Content-Length is an error here, whatever the library thinks of it.
+"""
+
+import json
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from atomic_sys.errors import AtomicSysError
+from atomic_sys.model.stream import TooLarge
+
+if TYPE_CHECKING:  # only for its types: the import takes 80 ms
+    import requests
+
+CHUNK = 1 << 18  # bytes
+ERROR_BODY_LIMIT = 1 << 20  # bytes
+_ERROR_TEXT = 300  # characters of a server's message that are worth a line
+_MAX_ERRORS = 4
+
+
+class NetworkError(AtomicSysError):
+    """The network, or whoever is at its other end, did not do what was asked."""
+
+
+class Response:
+    """The status, the headers and the body, which can be read once."""
+
+    def __init__(self, answer: "requests.Response") -> None:
+        self._answer = answer
+        self.status = answer.status_code
+
+    def close(self) -> None:
+        """Give the connection back, or close it when the body was not read to its end."""
+        self._answer.close()
+
+    def header(self, name: str) -> str | None:
+        """The value of a header, if there is one."""
+        return self._answer.headers.get(name)
+
+    def chunks(self) -> Iterator[bytes]:
+        """The body as it came over the wire.
+
+        Raises NetworkError when it breaks off.
+        """
+        # Here since only verbs that pull need it.
+        import urllib3
+
+        promised = self.header("Content-Length")
+        received = 0
+        try:
+            for chunk in self._answer.raw.stream(CHUNK, decode_content=False):
+                received += len(chunk)
+                yield chunk
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise NetworkError(f"the connection broke after {received} bytes") from error
+        if promised is not None and promised.isdecimal() and received < int(promised):
+            raise NetworkError(f"the connection ended after {received} of {promised} bytes")
+
+    def read(self, limit: int, what: str) -> bytes:
+        """The whole body, of at most `limit` bytes; `what` names it in an error.
+
+        Raises TooLarge, or NetworkError.
+        """
+        if self.header("Content-Encoding") not in (None, "", "identity"):
+            raise NetworkError(f"{what}: the server sent it compressed, which was not asked for")
+        parts: list[bytes] = []
+        left = limit
+        for chunk in self.chunks():
+            left -= len(chunk)
+            if left < 0:
+                raise TooLarge(f"{what} is larger than the limit of {limit} bytes")
+            parts.append(chunk)
+        return b"".join(parts)
+
+    def failure(self, what: str) -> NetworkError:
+        """The error for a status that was not expected, with what the registry says about it."""
+        try:
+            said = registry_message(self.read(ERROR_BODY_LIMIT, what))
+        except AtomicSysError:
+            said = ""  # a broken error body must not hide the status
+        return NetworkError(f"{what}: HTTP status {self.status}" + (f": {said}" if said else ""))
+
+
+def registry_message(body: bytes) -> str:
+    """The messages of an error body in the registry's form, in one line; of any other, nothing.
+
+    Source: distribution-spec, "Error Codes".
+    """
+    try:
+        errors = json.loads(body)["errors"]
+        pairs = [(error.get("code"), error.get("message")) for error in errors[:_MAX_ERRORS]]
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return ""
+    texts = (": ".join(part for part in pair if isinstance(part, str) and part) for pair in pairs)
+    return one_line("; ".join(text for text in texts if text))
+
+
+def one_line(text: str) -> str:
+    """The beginning of the text, with every run of white space a single space."""
+    line = " ".join(text.split())
+    return line if len(line) <= _ERROR_TEXT else f"{line[:_ERROR_TEXT]}..."

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""A layer blob as typed entries with checked paths; nothing here ever touches a file system.
+
+Duplicate paths come out as often as they are in the archive: whoever builds the tree lets the last
+one win. The stream is read to its end, past the end of the archive, before it ends without an
+error, so that size, digest and diff id have been checked by then.
+"""
+
+import contextlib
+import hashlib
+from collections.abc import Generator, Iterable
+from typing import assert_never
+
+from atomic_sys.image.ahead import read_ahead
+from atomic_sys.image.decompress import decompressed
+from atomic_sys.image.layer_path import (
+    WHITEOUT,
+    LayerLimits,
+    LimitExceeded,
+    Paths,
+    decoded,
+    whiteout,
+)
+from atomic_sys.image.tar import Kind, Member, TarInput, TarReader
+from atomic_sys.image.tar_header import InvalidLayer
+from atomic_sys.model.digest import Digest
+from atomic_sys.model.layer import (
+    Directory,
+    Entry,
+    HardLink,
+    LayerPath,
+    LayerStream,
+    RegularFile,
+    SpecialFile,
+    Symlink,
+)
+from atomic_sys.model.stream import ContentMismatch
+
+DEFAULT_LIMITS = LayerLimits()
+
+
+def read_layer(
+    chunks: Iterable[bytes], *, diff_id: Digest | None, limits: LayerLimits = DEFAULT_LIMITS
+) -> LayerStream:
+    """The entries of a layer, from its blob; without a diff id, none is computed.
+
+    Closing the stream early closes `chunks` too. Raises InvalidLayer (LimitExceeded),
+    InvalidCompression, ContentMismatch for another diff id, and whatever `chunks` raises.
+    """
+    with contextlib.closing(read_ahead(_unpacked(chunks, diff_id, limits))) as stream:
+        source = TarInput(stream)
+        paths = Paths(limits)
+        left = limits.entries
+        for member in TarReader(source).members():
+            left -= 1
+            if left < 0:
+                raise LimitExceeded(f"more than {limits.entries} entries in one layer")
+            entry = _entry(member, paths)
+            yield entry, source.content(member.size) if type(entry) is RegularFile else ()
+
+
+def _unpacked(
+    chunks: Iterable[bytes], diff_id: Digest | None, limits: LayerLimits
+) -> Generator[bytes, None, None]:
+    """The uncompressed stream, counted and hashed on the way."""
+    hasher = None if diff_id is None else hashlib.new(diff_id.algorithm)
+    left = limits.unpacked
+    try:
+        for chunk in decompressed(chunks):
+            left -= len(chunk)
+            if left < 0:
+                raise LimitExceeded(f"more than {limits.unpacked} bytes in one layer")
+            if hasher is not None:
+                hasher.update(chunk)
+            yield chunk
+    finally:
+        if isinstance(chunks, Generator):
+            chunks.close()
+    if hasher is not None and diff_id is not None and hasher.hexdigest() != diff_id.hex:
+        raise ContentMismatch(f"the layer is not the one with the diff id {diff_id}")
+
+
+def _entry(member: Member, paths: Paths) -> Entry:
+    path = paths.parse(member.name)
+    kind = member.kind
+    if not path:
+        if kind is not Kind.DIRECTORY:
+            raise InvalidLayer("the root of the layer is not a directory")
+        return Directory(path, member.metadata)
+    if path[-1].startswith(WHITEOUT):
+        return whiteout(path)
+    match kind:
+        case Kind.REGULAR | Kind.OLD_REGULAR | Kind.CONTIGUOUS:
+            if member.name.endswith(b"/"):
+                raise InvalidLayer(f"{member.name[:255]!r} is a file, but named like a directory")
+            return RegularFile(path, member.metadata, member.size)
+        case Kind.DIRECTORY:
+            return Directory(path, member.metadata)
+        case Kind.SYMLINK:
+            return _symlink(member, path)
+        case Kind.HARD_LINK:
+            return _hard_link(member, path, paths)
+        case Kind.CHARACTER_DEVICE | Kind.BLOCK_DEVICE | Kind.FIFO:
+            return SpecialFile(path, kind.name.lower().replace("_", " "))
+        case _:
+            assert_never(kind)
+
+
+def _symlink(member: Member, path: LayerPath) -> Symlink:
+    if not member.target:
+        raise InvalidLayer(f"{member.name[:255]!r} is a link to nothing")
+    return Symlink(path, member.metadata, decoded(member.target))
+
+
+def _hard_link(member: Member, path: LayerPath, paths: Paths) -> HardLink:
+    target = paths.target(member.target)
+    if target == path:
+        raise InvalidLayer(f"{member.name[:255]!r} is a hard link to itself")
+    return HardLink(path, target)

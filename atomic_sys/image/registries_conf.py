@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""registries.conf: what an unqualified name means, and where a registry really is.
+
+Source: containers-registries.conf(5), version 2. Mirrors are read and checked, but not used yet.
+Unknown keys are ignored, as the format wants it; a key of the wrong type is an error.
+"""
+
+import os
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from atomic_sys.errors import AtomicSysError
+from atomic_sys.log import note
+from atomic_sys.model.reference import DockerReference, ImageName, InvalidReference
+from atomic_sys.model.stream import read_limited
+
+LIMIT = 1 << 20  # bytes of one file
+_BOUNDARY = ("/", ":", "@")
+
+
+class InvalidRegistries(AtomicSysError):
+    """A registries.conf that cannot be read the one way it is meant."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mirror:
+    """Another place for the same images."""
+
+    location: str
+    insecure: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registry:
+    """What holds for the references below `prefix`; an empty location leaves them as they are."""
+
+    prefix: str
+    location: str
+    insecure: bool
+    blocked: bool
+    mirrors: tuple[Mirror, ...]
+
+    def matched(self, reference: str) -> int:
+        """How many characters of the reference the prefix covers; 0 when it does not match."""
+        if self.prefix.startswith("*."):
+            start = reference.find(self.prefix[1:])
+            end = start + len(self.prefix) - 1
+            if start < 1 or "/" in reference[:start]:
+                return 0
+        else:
+            end = len(self.prefix)
+            if not reference.startswith(self.prefix):
+                return 0
+        return end if reference[end : end + 1] in ("", *_BOUNDARY) else 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where an image is fetched; the policy judges the reference that was asked for, not this."""
+
+    reference: DockerReference
+    insecure: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registries:
+    """The configuration of all files together; `search` is None where no file sets it."""
+
+    registries: tuple[Registry, ...] = ()
+    search: tuple[str, ...] | None = None
+
+    def over(self, other: "Registries") -> "Registries":
+        """This file on top of another: a registry is replaced as a whole, by its prefix."""
+        mine = {registry.prefix: registry for registry in self.registries}
+        merged = {registry.prefix: registry for registry in other.registries} | mine
+        search = other.search if self.search is None else self.search
+        return Registries(registries=tuple(merged.values()), search=search)
+
+    def qualify(self, name: ImageName) -> DockerReference:
+        """The full reference of a name as typed, by the search list where it has no host."""
+        reference = name.reference
+        if name.value.partition("/")[0] == reference.domain or not self.search:
+            return reference
+        first = self.search[0]
+        if len(self.search) > 1:
+            note(f"{name}: taking it from {first}, the first of {len(self.search)} registries")
+        return DockerReference.parse(f"{first}/{name}")
+
+    def find(self, reference: DockerReference) -> Registry | None:
+        """The registry with the longest matching prefix; of equals, the one without wildcard."""
+        text = str(reference)
+        best: Registry | None = None
+        rank = (0, False)
+        for registry in self.registries:
+            length = registry.matched(text)
+            if length and (length, not registry.prefix.startswith("*.")) > rank:
+                best, rank = registry, (length, not registry.prefix.startswith("*."))
+        return best
+
+    def locate(self, reference: DockerReference) -> Place:
+        """Where the image is fetched.
+
+        Raises InvalidRegistries when it is blocked, or moved to something that is no reference.
+        """
+        registry = self.find(reference)
+        if registry is None:
+            return Place(reference=reference, insecure=False)
+        if registry.blocked:
+            raise InvalidRegistries(f"{reference}: registries.conf blocks {registry.prefix}")
+        if not registry.location:
+            return Place(reference=reference, insecure=registry.insecure)
+        text = str(reference)
+        moved = registry.location + text[registry.matched(text) :]
+        try:
+            result = DockerReference.parse(moved)
+        except InvalidReference as error:
+            raise InvalidRegistries(f"{reference}: moved by registries.conf: {error}") from None
+        if result.name != moved.partition("@")[0].removesuffix(f":{result.tag}"):
+            raise InvalidRegistries(f"{reference}: registries.conf moves it to {moved!r}, no host")
+        return Place(reference=result, insecure=registry.insecure)
+
+
+def parse(document: bytes, what: str) -> Registries:
+    """Read one file; `what` names it in an error.
+
+    Raises InvalidRegistries.
+    """
+    try:
+        body = tomllib.loads(document.decode("utf-8"))
+        if "registries" in body:
+            raise InvalidRegistries("version 1 of the format ([registries.*]) is not supported")
+        tables = [_registry(table) for table in _tables(body, "registry")]
+        search = body.get("unqualified-search-registries")
+        if search is not None:
+            search = tuple(_host(entry) for entry in _list(search))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidRegistries(f"{what}: {error}") from None
+    except InvalidRegistries as error:
+        raise InvalidRegistries(f"{what}: {error}") from None
+    by_prefix = {registry.prefix: registry for registry in tables}
+    if len(by_prefix) != len(tables):
+        raise InvalidRegistries(f"{what}: two [[registry]] with the same prefix")
+    return Registries(registries=tuple(tables), search=search)
+
+
+def load(path: str, drop_ins: str) -> Registries:
+    """Read the file and, over it in the order of their names, the `*.conf` of the directory.
+
+    What does not exist is empty. Raises InvalidRegistries, TooLarge, or OSError.
+    """
+    try:
+        names = sorted(name for name in os.listdir(drop_ins) if name.endswith(".conf"))
+    except FileNotFoundError:
+        names = []
+    result = Registries()
+    for source in (path, *(os.path.join(drop_ins, name) for name in names)):
+        try:
+            with open(source, "rb") as stream:
+                document = read_limited(stream, LIMIT, source)
+        except FileNotFoundError:
+            continue
+        result = parse(document, source).over(result)
+    return result
+
+
+def _registry(table: Mapping[str, object]) -> Registry:
+    location = _location(_string(table, "location"))
+    prefix = _location(_string(table, "prefix")) or location
+    if not prefix:
+        raise InvalidRegistries("a [[registry]] has neither prefix nor location")
+    if "*" in prefix.removeprefix("*.") or (prefix.startswith("*.") and "/" in prefix):
+        raise InvalidRegistries(f"a wildcard stands for the first labels of a host: {prefix!r}")
+    if not location and not prefix.startswith("*."):
+        raise InvalidRegistries(f"[[registry]] {prefix!r} has no location")
+    return Registry(
+        prefix=prefix,
+        location=location,
+        insecure=_flag(table, "insecure"),
+        blocked=_flag(table, "blocked"),
+        mirrors=tuple(
+            Mirror(
+                location=_location(_string(mirror, "location")), insecure=_flag(mirror, "insecure")
+            )
+            for mirror in _tables(table, "mirror")
+        ),
+    )
+
+
+def _tables(table: Mapping[str, object], key: str) -> Iterable[Mapping[str, object]]:
+    for entry in _list(table.get(key, [])):
+        if not isinstance(entry, dict):
+            raise InvalidRegistries(f"{key} is not an array of tables")
+        yield entry
+
+
+def _list(value: object) -> list[object]:
+    if not isinstance(value, list):
+        raise InvalidRegistries(f"{str(value)[:80]!r} is not an array")
+    return value
+
+
+def _string(table: Mapping[str, object], key: str) -> str:
+    value = table.get(key, "")
+    if not isinstance(value, str):
+        raise InvalidRegistries(f"{key} is not a string")
+    return value
+
+
+def _flag(table: Mapping[str, object], key: str) -> bool:
+    value = table.get(key, False)
+    if not isinstance(value, bool):
+        raise InvalidRegistries(f"{key} is neither true nor false")
+    return value
+
+
+def _location(text: str) -> str:
+    if "://" in text:
+        raise InvalidRegistries(f"a location is written without scheme: {text[:80]!r}")
+    return text.rstrip("/")
+
+
+def _host(value: object) -> str:
+    if not isinstance(value, str) or not _location(value):
+        raise InvalidRegistries("an entry of unqualified-search-registries is no registry")
+    return _location(value)

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The runtime config of a container: checked for what the store depends on, and otherwise left.
+
+The root must be read-only, for its files are the store's own. The rest is between image and
+runtime: old spec versions, capabilities as a list, stray keys pass, as they did in the
+predecessor. Sources: runtime-spec config.md; the predecessor's contract ("config.json checks").
+"""
+
+import json
+import posixpath
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from atomic_sys.errors import AtomicSysError
+from atomic_sys.model import strict_json
+from atomic_sys.model.strict_json import InvalidJson, Json
+
+ROOTFS = "rootfs"
+
+
+class InvalidConfig(AtomicSysError):
+    """A config.json that cannot be used."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """A checked config.json: its exact bytes, and the sources of its bind mounts, in order."""
+
+    document: bytes
+    bind_sources: tuple[str, ...]
+
+
+def check(document: bytes, path: str) -> Config:
+    """Check a config.json; `path` names it in the error. An empty object is accepted.
+
+    Raises InvalidConfig.
+    """
+    body = _parse(document, path)
+    if body:
+        root = body.get("root")
+        if not isinstance(root, dict) or root.get("readonly") is not True:
+            raise InvalidConfig("Invalid configuration file.  Only readonly images are supported")
+        if root.get("path") != ROOTFS:
+            raise InvalidConfig("Invalid configuration file.  Path must be 'rootfs'")
+    return Config(document=document, bind_sources=_bind_sources(body, path))
+
+
+def with_root(config: Config, root: str) -> Config:
+    """The config with another root directory: the predecessor's `--rootfs`, an absolute path."""
+    body = dict(_parse(config.document, "config.json"))
+    old = body.get("root")
+    body["root"] = (dict(old) if isinstance(old, dict) else {"readonly": True}) | {"path": root}
+    document = (json.dumps(body, indent="\t") + "\n").encode()
+    return Config(document=document, bind_sources=config.bind_sources)
+
+
+def _parse(document: bytes, path: str) -> Mapping[str, Json]:
+    try:
+        return strict_json.as_object(strict_json.loads(document, path), path)
+    except InvalidJson as error:
+        raise InvalidConfig(
+            f"Invalid json in configuration file: {path}.", hint=str(error)
+        ) from None
+
+
+def _bind_sources(body: Mapping[str, Json], path: str) -> tuple[str, ...]:
+    try:
+        mounts = strict_json.as_array(body.get("mounts") or [], "mounts")
+        sources = [_bind_source(strict_json.as_object(mount, "a mount")) for mount in mounts]
+    except InvalidJson as error:
+        message = f"Invalid json in configuration file: {path}."
+        raise InvalidConfig(message, hint=str(error)) from None
+    return tuple(dict.fromkeys(source for source in sources if source is not None))
+
+
+def _bind_source(mount: Mapping[str, Json]) -> str | None:
+    """The absolute source of a bind mount; relative ones are inside the deployment."""
+    source, options = mount.get("source"), mount.get("options")
+    flags = options if isinstance(options, list) else []
+    if mount.get("type") != "bind" and "bind" not in flags and "rbind" not in flags:
+        return None
+    if not isinstance(source, str) or not source.startswith("/"):
+        return None
+    return "/" + posixpath.normpath(source).lstrip("/")

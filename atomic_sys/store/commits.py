@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Trees and layers as commits, and back.
+
+A layer's commit keeps its whiteouts as the empty files `.wh.NAME` and `.wh..wh..opq`, as the
+predecessor's do and `ostree checkout --whiteouts` expects. What such a tree cannot say, which
+parent directories have no entry of their own and which hard links lead to layers below, is in the
+commit's metadata.
+"""
+
+import json
+import stat
+import time
+from collections.abc import Mapping
+
+from atomic_sys.errors import Damaged
+from atomic_sys.model import strict_json
+from atomic_sys.model.layer import LayerPath, Metadata
+from atomic_sys.store.objects import (
+    Checksum,
+    Commit,
+    DirTree,
+    ObjectKind,
+    decode_dirtree,
+    decode_metadata,
+    encode_commit,
+    encode_dirtree,
+    encode_metadata,
+    valid_name,
+)
+from atomic_sys.store.repository import Repository
+from atomic_sys.store.transaction import Transaction
+from atomic_sys.store.tree import MAX_DEPTH, WHITEOUT_PREFIX, Directory, Layer, find
+
+OPAQUE = f"{WHITEOUT_PREFIX}{WHITEOUT_PREFIX}.opq"
+DELTA_KEY = "atomic-sys.layer"
+_WHITEOUT = Metadata(0, 0, 0o644)
+
+
+def store_commit(
+    transaction: Transaction, root: Directory, metadata: Mapping[str, str]
+) -> Checksum:
+    """Store a tree and a commit of it with these strings as metadata."""
+    tree, root_metadata = store_tree(transaction, root)
+    commit = Commit(
+        metadata={key: ("s", value) for key, value in metadata.items()},
+        timestamp=int(time.time()),
+        root_tree=tree,
+        root_metadata=root_metadata,
+    )
+    return transaction.add_metadata(ObjectKind.COMMIT, encode_commit(commit))
+
+
+def store_tree(transaction: Transaction, directory: Directory) -> tuple[Checksum, Checksum]:
+    """Store a directory with all below it; the checksums of its tree and of its metadata."""
+    files: list[tuple[str, Checksum]] = []
+    directories: list[tuple[str, Checksum, Checksum]] = []
+    for name, node in sorted(directory.nodes.items()):  # code points sort as their UTF-8 does
+        if isinstance(node, Directory):
+            directories.append((name, *store_tree(transaction, node)))
+        else:
+            files.append((name, node))
+    tree = DirTree(files=tuple(files), directories=tuple(directories))
+    metadata = encode_metadata(directory.metadata)
+    return (
+        transaction.add_metadata(ObjectKind.DIRTREE, encode_dirtree(tree)),
+        transaction.add_metadata(ObjectKind.DIRMETA, metadata),
+    )
+
+
+class TreeReader:
+    """Reads the trees of commits into memory."""
+
+    def __init__(self, repository: Repository) -> None:
+        self.repository = repository
+        self._metadata: dict[Checksum, Metadata] = {}
+
+    def load(self, commit: Commit) -> Directory:
+        """The tree of a commit. Raises Damaged."""
+        return self._directory(commit.root_tree, commit.root_metadata, 0)
+
+    def _directory(self, tree: Checksum, metadata: Checksum, depth: int) -> Directory:
+        if depth > MAX_DEPTH:
+            raise Damaged(f"damaged tree: deeper than {MAX_DEPTH} directories")
+        read = decode_dirtree(self.repository.read_metadata(ObjectKind.DIRTREE, tree))
+        directory = Directory(self._dirmeta(metadata), dict(read.files))
+        for name, below, below_metadata in read.directories:
+            directory.nodes[name] = self._directory(below, below_metadata, depth + 1)
+        return directory
+
+    def _dirmeta(self, name: Checksum) -> Metadata:
+        known = self._metadata.get(name)
+        if known is None:
+            content = self.repository.read_metadata(ObjectKind.DIRMETA, name)
+            known, kind = decode_metadata(content)
+            if kind != stat.S_IFDIR:
+                raise Damaged(f"damaged object {name.hex()}.dirmeta: not a directory's")
+            self._metadata[name] = known
+        return known
+
+
+def layer_tree(transaction: Transaction, layer: Layer) -> tuple[Directory, str]:
+    """The tree of a layer's commit and the value of its DELTA_KEY; the layer is used up."""
+    marks = [(path[:-1], WHITEOUT_PREFIX + path[-1]) for path in layer.whiteouts]
+    marks += [(path, OPAQUE) for path in layer.opaque]
+    if marks:
+        empty = transaction.add_file(_WHITEOUT, 0, ())
+        for path, name in marks:
+            parent = find(layer.root, path)
+            if not isinstance(parent, Directory):
+                raise AssertionError(f"no directory for the whiteout {name}")
+            parent.nodes[name] = empty
+    delta = {
+        "implied": sorted("/".join(path) for path in layer.implied),
+        "links": {"/".join(path): "/".join(target) for path, target in layer.links.items()},
+    }
+    return layer.root, json.dumps(delta, separators=(",", ":"), sort_keys=True)
+
+
+def load_layer(reader: TreeReader, commit: Commit) -> Layer:
+    """The layer that a commit holds, ours or the predecessor's. Raises Damaged."""
+    layer = Layer(root=reader.load(commit), implied=set())
+    _take_whiteouts(layer, layer.root, ())
+    text = commit.text(DELTA_KEY)
+    if text is None:
+        return layer
+    what = "a layer's commit"
+    try:
+        delta = strict_json.as_object(strict_json.loads(text.encode(), what), what)
+        implied = strict_json.as_strings(delta.get("implied"), what)
+        links = strict_json.as_string_map(delta.get("links"), what)
+    except strict_json.InvalidJson as error:
+        raise Damaged(f"damaged commit: {error}") from None
+    layer.implied = {_path(path) for path in implied}
+    layer.links = {_path(path): _path(target) for path, target in links.items()}
+    return layer
+
+
+def _path(text: str) -> LayerPath:
+    path = tuple(text.split("/")) if text else ()
+    if not all(valid_name(name) for name in path):
+        raise Damaged(f"damaged commit: the path {text[:80]!r}")
+    return path
+
+
+def _take_whiteouts(layer: Layer, directory: Directory, path: LayerPath) -> None:
+    for name, node in list(directory.nodes.items()):
+        if isinstance(node, Directory):
+            _take_whiteouts(layer, node, (*path, name))
+        elif name.startswith(WHITEOUT_PREFIX):
+            del directory.nodes[name]
+            if name == OPAQUE:
+                layer.opaque.add(path)
+            elif valid_name(hidden := name.removeprefix(WHITEOUT_PREFIX)):
+                layer.whiteouts.add((*path, hidden))
+            else:
+                raise Damaged(f"damaged layer: the whiteout {name!r}")

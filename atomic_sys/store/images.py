@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Images as refs and commits, in the predecessor's terms, which skopeo's `ostree:` wrote.
+
+`ociimage/NAME` names an image: a commit of manifest.json and its signatures, whose metadata says
+the manifest and its digest. `ociimage/HEX` is a layer or a config blob, `ocirootfs/HEX` (ours) the
+merged root file system of the image with this manifest digest.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from atomic_sys.errors import Damaged
+from atomic_sys.model import strict_json
+from atomic_sys.model.digest import Digest, InvalidDigest
+from atomic_sys.model.reference import ImageName
+from atomic_sys.model.strict_json import InvalidJson, as_array, as_object, as_string
+from atomic_sys.store.objects import Checksum, Commit
+
+IMAGES = "ociimage/"
+ROOTFS = "ocirootfs/"
+
+_KEPT = re.compile(r"[^A-Za-z0-9.-]")
+_ENCODED = re.compile(r"_([0-9A-F]{2})")
+_BLOB = re.compile(r"[0-9a-f]{64}|[0-9a-f]{128}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerImport:
+    """A layer to import: the blob's digest, what it is uncompressed, its size in bytes.
+
+    `uncompressed_size` is asked when the stream has ended, since only then it is known.
+    """
+
+    digest: Digest
+    diff_id: Digest
+    compressed_size: int
+    uncompressed_size: Callable[[], int] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerReport:
+    """What an import did: the commit, regular files and their bytes, and what it left out."""
+
+    commit: str
+    files: int
+    bytes: int
+    left_out: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageToStore:
+    """An image whose layers are in the store: the documents as they came, and their digests."""
+
+    name: ImageName
+    raw_manifest: bytes
+    digest: Digest
+    signatures: tuple[bytes, ...]
+    config: bytes
+    config_digest: Digest
+    layers: tuple[Digest, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredImage:
+    """An image in the store. `created`: when it was stored, in seconds since 1970.
+
+    `size` is that of its layers as they were downloaded, in bytes, or None where it is not known.
+    """
+
+    name: ImageName
+    digest: Digest
+    created: int
+    raw_manifest: bytes
+    signature_count: int
+    layers: tuple[Digest, ...]
+    config_digest: Digest | None
+    size: int | None
+    commit: str
+
+
+def encode_name(name: ImageName) -> str:
+    """The name as the last part of a ref (predecessor's encoding: `_%02X` for the rest)."""
+    return _KEPT.sub(
+        lambda match: "".join(f"_{byte:02X}" for byte in match.group().encode("utf-8")), name.value
+    )
+
+
+def decode_name(encoded: str) -> ImageName:
+    """The name that a ref's last part encodes."""
+    return ImageName(_ENCODED.sub(lambda match: chr(int(match.group(1), 16)), encoded))
+
+
+def is_blob(encoded: str) -> bool:
+    """Whether the last part of a ref is that of a layer or a config blob, not of an image."""
+    return _BLOB.fullmatch(encoded) is not None
+
+
+def image_ref(name: ImageName) -> str:
+    """The ref of an image."""
+    return IMAGES + encode_name(name)
+
+
+def blob_ref(digest: Digest) -> str:
+    """The ref of a layer or of a config blob."""
+    return IMAGES + digest.hex
+
+
+def rootfs_ref(digest: Digest) -> str:
+    """The ref of the merged root file system of the image with this manifest digest."""
+    return ROOTFS + digest.hex
+
+
+def read_image(name: ImageName, checksum: Checksum, commit: Commit) -> StoredImage:
+    """The image that a commit describes, its size not yet known.
+
+    Raises Damaged when the commit is not an image's.
+    """
+    text = commit.text("docker.manifest")
+    if text is None:
+        raise Damaged(f"the commit of image {name} has no manifest", hint="pull it again")
+    raw = text.encode("utf-8")
+    try:
+        stated = commit.text("docker.digest")
+        digest = Digest.of(raw) if stated is None else Digest.parse(stated)
+        layers, config = _blobs(raw)
+        signatures = int(commit.text("signatures") or "0")
+    except (InvalidJson, InvalidDigest, ValueError) as error:
+        raise Damaged(f"damaged metadata of image {name}: {error}", hint="pull it again") from None
+    return StoredImage(
+        name=name,
+        digest=digest,
+        created=commit.timestamp,
+        raw_manifest=raw,
+        signature_count=signatures,
+        layers=layers,
+        config_digest=config,
+        size=None,
+        commit=checksum.hex(),
+    )
+
+
+def _blobs(raw: bytes) -> tuple[tuple[Digest, ...], Digest | None]:
+    """The digests of the layers, base first, and of the config; schema 1 has none of that.
+
+    The store reads what the predecessor accepted years ago, so this is laxer than model.manifest.
+    """
+    body = as_object(strict_json.loads(raw, "manifest"), "manifest")
+    if "fsLayers" in body:
+        sums = [
+            as_object(item, "a layer").get("blobSum") for item in as_array(body["fsLayers"], "it")
+        ]
+        return tuple(Digest.parse(as_string(item, "blobSum")) for item in reversed(sums)), None
+    config = as_object(body.get("config"), "config").get("digest")
+    layers = tuple(
+        Digest.parse(as_string(as_object(item, "a layer").get("digest"), "a layer's digest"))
+        for item in as_array(body.get("layers"), "layers")
+    )
+    return layers, Digest.parse(as_string(config, "the config's digest"))

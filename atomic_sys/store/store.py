@@ -1,0 +1,270 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The store: layers and images in an OSTree repository.
+
+A ref is written only after all that it names is on the disk, an image's after those of its layers.
+Importing and checking out hold the repository's lock shared, pruning holds it exclusively.
+"""
+
+import contextlib
+import os
+from collections.abc import Collection, Iterator
+from dataclasses import replace
+from typing import Self
+
+from atomic_sys.errors import AtomicSysError, Busy, Damaged, NotFound
+from atomic_sys.fs.lock import LockKind
+from atomic_sys.model.digest import Digest
+from atomic_sys.model.layer import LayerStream, Metadata
+from atomic_sys.model.reference import ImageName, InvalidReference
+from atomic_sys.store import images, ingest, prune
+from atomic_sys.store.checkout import check_out
+from atomic_sys.store.commits import TreeReader, load_layer, store_commit
+from atomic_sys.store.images import ImageToStore, LayerImport, LayerReport, StoredImage
+from atomic_sys.store.objects import Checksum, Commit
+from atomic_sys.store.prune import PruneReport
+from atomic_sys.store.recovery import recover, stale_marks
+from atomic_sys.store.repository import Mode, Repository
+from atomic_sys.store.transaction import Transaction
+from atomic_sys.store.tree import IMPLIED, Directory, merge
+from atomic_sys.store.view import Tree
+
+DEFAULT_TIMEOUT = 30.0  # seconds to wait for the lock
+_DOCUMENT = Metadata(0, 0, 0o644)
+_DOCUMENT_LIMIT = 16 << 20  # bytes of a config blob or of a signature
+
+
+class Store:
+    """An open store; `timeout` is how many seconds to wait for its lock."""
+
+    def __init__(self, repository: Repository, *, timeout: float = DEFAULT_TIMEOUT) -> None:
+        self.repository = repository
+        self.timeout = timeout
+        self._held = 0
+
+    @classmethod
+    def open(cls, dfd: int, name: str, *, timeout: float = DEFAULT_TIMEOUT) -> Self:
+        """Open the store in the repository `name` below `dfd`.
+
+        Raises InvalidRepository, OSError.
+        """
+        return cls(Repository.open(dfd, name), timeout=timeout)
+
+    @classmethod
+    def create(cls, dfd: int, name: str, *, timeout: float = DEFAULT_TIMEOUT) -> Self:
+        """The same, making it where there is none: mode `bare` for root, else `bare-user`."""
+        mode = Mode.BARE if os.geteuid() == 0 else Mode.BARE_USER
+        return cls(Repository.create(dfd, name, mode), timeout=timeout)
+
+    def close(self) -> None:
+        """Give the descriptors back."""
+        self.repository.close()
+
+    @contextlib.contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Keep others from pruning for the length of the block: a pull holds it from end to end.
+
+        What an interrupted import left is dealt with first. Raises Busy, OSError.
+        """
+        if not self._held and stale_marks(self.repository):
+            with self.repository.locked(LockKind.EXCLUSIVE, self.timeout):
+                recover(self.repository)
+        with self.repository.locked(LockKind.SHARED, self.timeout):
+            self._held += 1
+            try:
+                yield
+            finally:
+                self._held -= 1
+
+    def has_layer(self, digest: Digest) -> bool:
+        """Whether the layer with this blob digest is here, with its commit."""
+        return self._commit_of(images.blob_ref(digest)) is not None
+
+    def _commit_of(self, ref: str) -> tuple[Checksum, Commit] | None:
+        name = self.repository.read_ref(ref)
+        try:
+            return None if name is None else (name, self.repository.commit(name))
+        except Damaged:
+            return None  # as good as not there: it is imported again
+
+    def import_layer(self, layer: LayerImport, stream: LayerStream) -> LayerReport:
+        """Import a layer from a stream that verifies itself, and name it when it has ended well.
+
+        When the stream raises, nothing is named. Raises InvalidLayer, ContentMismatch, Busy,
+        OSError, and whatever the stream raises.
+        """
+        with self.in_use(), Transaction.open(self.repository) as transaction:
+            return ingest.import_layer(transaction, layer, stream)
+
+    def put_image(self, image: ImageToStore) -> StoredImage:
+        """Store an image whose layers are here, and name it last.
+
+        The root file system is merged once and gets a commit and a ref of its own, so that a
+        deployment is the checkout of one commit, can be verified against it, and needs no merge
+        when it is made again. Raises NotFound for a missing layer, InvalidLayer, Damaged, Busy,
+        OSError.
+        """
+        for what, digest in (
+            (image.raw_manifest, image.digest),
+            (image.config, image.config_digest),
+        ):
+            if not digest.matches(what):
+                raise Damaged(f"{digest}: the content to store does not match")
+        documents = {"manifest.json": image.raw_manifest}
+        for number, signature in enumerate(image.signatures, 1):
+            documents[f"signature-{number}"] = signature
+        with self.in_use(), Transaction.open(self.repository) as transaction:
+            rootfs = self._store_rootfs(transaction, image.layers)
+            config = store_commit(
+                transaction,
+                _documents(transaction, {"content": image.config}),
+                {"docker.size": str(len(image.config))},
+            )
+            commit = store_commit(
+                transaction,
+                _documents(transaction, documents),
+                {
+                    "docker.manifest": image.raw_manifest.decode("utf-8"),
+                    "signatures": str(len(image.signatures)),
+                    "docker.digest": str(image.digest),
+                },
+            )
+            transaction.commit([
+                (images.blob_ref(image.config_digest), config),
+                (images.rootfs_ref(image.digest), rootfs),
+                (images.image_ref(image.name), commit),
+            ])
+        stored = self.image(image.name)
+        if stored is None:
+            raise AtomicSysError(f"image {image.name} was removed while it was stored")
+        return stored
+
+    def _store_rootfs(self, transaction: Transaction, layers: tuple[Digest, ...]) -> Checksum:
+        return store_commit(transaction, self._merged(layers), {})
+
+    def _merged(self, layers: tuple[Digest, ...]) -> Directory:
+        root = Directory(IMPLIED)
+        reader = TreeReader(self.repository)
+        for digest in layers:
+            found = self._commit_of(images.blob_ref(digest))
+            if found is None:
+                raise NotFound(f"layer {digest} is not in the store", hint="pull the image again")
+            merge(root, load_layer(reader, found[1]), self._link)
+        return root
+
+    def _link(self, content: Checksum) -> str | None:
+        return self.repository.content_info(content).target
+
+    def images(self) -> tuple[StoredImage, ...]:
+        """All images, sorted by their encoded names. Raises Damaged."""
+        found = []
+        for ref, checksum in self.repository.refs(f"refs/heads/{images.IMAGES.rstrip('/')}"):
+            if not images.is_blob(ref):
+                found.append(self._image(images.decode_name(ref), checksum))
+        return tuple(found)
+
+    def image(self, name: ImageName) -> StoredImage | None:
+        """The image of exactly this name. Raises Damaged."""
+        checksum = self.repository.read_ref(images.image_ref(name))
+        return None if checksum is None else self._image(name, checksum)
+
+    def _image(self, name: ImageName, checksum: Checksum) -> StoredImage:
+        image = images.read_image(name, checksum, self.repository.commit(checksum))
+        sizes = [self._blob_size(digest) for digest in image.layers]
+        known = [size for size in sizes if size is not None]
+        return replace(image, size=sum(known) if len(known) == len(sizes) else None)
+
+    def _blob_size(self, digest: Digest) -> int | None:
+        found = self._commit_of(images.blob_ref(digest))
+        text = None if found is None else found[1].text("docker.size")
+        return int(text) if text is not None and text.isdecimal() else None
+
+    def find(self, text: str) -> tuple[StoredImage, ...]:
+        """The image of this name, else all whose id (manifest digest) begins with it."""
+        with contextlib.suppress(InvalidReference):
+            image = self.image(ImageName.parse(text))
+            if image is not None:
+                return (image,)
+        prefix = text.removeprefix("sha256:")
+        return tuple(
+            image for image in self.images() if prefix and image.digest.hex.startswith(prefix)
+        )
+
+    def signatures(self, image: StoredImage) -> tuple[bytes, ...]:
+        """The signatures that were stored with the image. Raises Damaged."""
+        root = TreeReader(self.repository).load(self.repository.commit(bytes.fromhex(image.commit)))
+        tree = Tree(self.repository, root, image.commit)
+        found = []
+        for number in range(1, image.signature_count + 1):
+            content = tree.read_file(f"signature-{number}", _DOCUMENT_LIMIT)
+            if content is None:
+                raise Damaged(f"image {image.name}: signature {number} is not in the store")
+            found.append(content)
+        return tuple(found)
+
+    def config(self, image: StoredImage) -> bytes:
+        """The image's configuration, verified. Raises NotFound, Damaged."""
+        digest = image.config_digest
+        found = None if digest is None else self._commit_of(images.blob_ref(digest))
+        if digest is None or found is None:
+            raise NotFound(f"image {image.name} has no config in the store", hint="pull it again")
+        root = TreeReader(self.repository).load(found[1])
+        content = Tree(self.repository, root, found[0].hex()).read_file("content", _DOCUMENT_LIMIT)
+        if content is None or not digest.matches(content):
+            raise Damaged(f"image {image.name}: its config is damaged", hint="pull it again")
+        return content
+
+    def tree(self, image: StoredImage) -> Tree:
+        """The image's root file system; that of an image of the predecessor's is merged first.
+
+        Raises NotFound for a missing layer, Damaged, Busy, OSError.
+        """
+        ref = images.rootfs_ref(image.digest)
+        found = self._commit_of(ref)
+        if found is None:
+            with self.in_use(), Transaction.open(self.repository) as transaction:
+                transaction.commit([(ref, self._store_rootfs(transaction, image.layers))])
+            found = self._commit_of(ref)
+        if found is None:
+            raise Damaged(f"image {image.name}: its root file system is not in the store")
+        return Tree(self.repository, TreeReader(self.repository).load(found[1]), found[0].hex())
+
+    def check_out(self, tree: Tree, dfd: int, name: str) -> str:
+        """Check the tree out as the new directory `name` below `dfd`; returns its commit.
+
+        Nothing is synced. Raises FileExistsError, AtomicSysError where hard links cannot work,
+        Damaged, Busy, OSError.
+        """
+        with self.in_use():
+            check_out(self.repository, tree.root, dfd, name)
+        return tree.commit
+
+    def tag_image(self, image: StoredImage, name: ImageName) -> None:
+        """Give the image one more name, which another image may have had. Raises Busy, OSError."""
+        if self.image(image.name) is None:
+            raise NotFound(f"there is no image {image.name}")
+        with self.in_use(), Transaction.open(self.repository) as transaction:
+            transaction.commit([(images.image_ref(name), bytes.fromhex(image.commit))])
+
+    def delete_image(self, name: ImageName) -> None:
+        """Forget a name; prune() frees what it named. Raises NotFound, Busy, OSError."""
+        with self.in_use():
+            if not self.repository.delete_ref(images.image_ref(name)):
+                raise NotFound(f"there is no image {name}")
+
+    def prune(self, keep: Collection[str] = ()) -> PruneReport:
+        """Remove what no image and no commit in `keep` (hex checksums) needs.
+
+        Raises Damaged, Busy, OSError.
+        """
+        if self._held:
+            raise Busy("the store is in use by this process")
+        with self.repository.locked(LockKind.EXCLUSIVE, self.timeout):
+            recover(self.repository)
+            return prune.prune(self.repository, keep)
+
+
+def _documents(transaction: Transaction, documents: dict[str, bytes]) -> Directory:
+    root = Directory(IMPLIED)
+    for name, content in documents.items():
+        root.nodes[name] = transaction.add_file(_DOCUMENT, len(content), (content,))
+    return root

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The files that say who is trusted: policy.json, key files, registries.d.
+
+Each is read whole, once, with a limit, and only if it is a regular file.
+"""
+
+import errno
+import os
+import stat
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from atomic_sys.errors import AtomicSysError, Rejected
+from atomic_sys.log import warn
+from atomic_sys.model.stream import read_limited
+from atomic_sys.trust import lookaside, policy
+from atomic_sys.trust.requirements import Policy
+
+KEY_LIMIT = 4 << 20  # bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedPolicy:
+    """A policy and the file that it is from."""
+
+    path: str
+    policy: Policy
+
+
+def read_regular(path: str, limit: int) -> tuple[bytes, os.stat_result]:
+    """Content and status of a regular file; links are followed.
+
+    Raises OSError (EINVAL for a path that is no regular file), TooLarge.
+    """
+    if "\0" in path:
+        raise OSError(errno.EINVAL, "a NUL in the path", path)
+    # O_NONBLOCK: opening a pipe must not wait for a writer.
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    with os.fdopen(fd, "rb") as stream:
+        status = os.fstat(fd)
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "not a regular file", path)
+        return read_limited(stream, limit, path), status
+
+
+def load_policy(candidates: Sequence[str]) -> LoadedPolicy:
+    """The first policy file that exists.
+
+    Warns when others than its owner can write it. Raises Rejected when there is none, InvalidPolicy
+    for one that is not valid, AtomicSysError for one that cannot be read.
+    """
+    for path in candidates:
+        try:
+            document, status = read_regular(path, policy.POLICY_LIMIT)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise AtomicSysError(f"cannot read the policy {path}: {error.strerror}") from error
+        if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            warn(f"the policy {path} can be written by others than its owner")
+        return LoadedPolicy(path=path, policy=policy.parse(document, path))
+    raise Rejected(
+        f"no trust policy: {' and '.join(candidates)} not found",
+        hint=f"copy /usr/share/atomic-sys/policy/policy.json to {candidates[0]} and add whom you"
+        " trust; the README beside it has recipes",
+    )
+
+
+def read_key_file(path: str) -> bytes:
+    """The content of a key file of the policy. Raises OSError, TooLarge."""
+    return read_regular(path, KEY_LIMIT)[0]
+
+
+def load_lookaside(directory: str) -> lookaside.LookasideConfig:
+    """The configuration in all `*.yaml` files of a registries.d; a missing directory is empty.
+
+    Raises InvalidLookaside, and AtomicSysError for what cannot be read.
+    """
+    try:
+        names = sorted(name for name in os.listdir(directory) if name.endswith(".yaml"))
+        paths = [os.path.join(directory, name) for name in names]
+        documents = [(p, read_regular(p, lookaside.DOCUMENT_LIMIT)[0]) for p in paths]
+    except FileNotFoundError:
+        documents = []
+    except OSError as error:
+        raise AtomicSysError(
+            f"cannot read {error.filename or directory}: {error.strerror}"
+        ) from error
+    return lookaside.parse(documents)

@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Where the signatures of an image are stored: registries.d, and the addresses that follow from it.
+
+Source: containers-registries.d(5). The names `sigstore` and `sigstore-staging` are the former ones
+of `lookaside` and `lookaside-staging`. Keys that mean nothing here are skipped, as all readers do.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from atomic_sys.errors import AtomicSysError
+from atomic_sys.model.digest import Digest
+from atomic_sys.model.reference import DockerReference
+from atomic_sys.trust.scopes import ImageIdentity
+
+if TYPE_CHECKING:
+    import yaml
+
+DOCUMENT_LIMIT = 1 << 20  # bytes
+DEFAULT_LOOKASIDE = "file:///var/lib/containers/sigstore"
+_SCHEMES = ("file:///", "http://", "https://")
+
+
+class InvalidLookaside(AtomicSysError):
+    """A file of registries.d that cannot be used."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Section:
+    """What one file says about one namespace; None where it says nothing."""
+
+    source: str
+    lookaside: str | None
+    staging: str | None
+    use_sigstore_attachments: bool | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LookasideConfig:
+    """All files of registries.d together."""
+
+    default: Section | None = None
+    docker: Mapping[str, Section]
+
+
+def parse(documents: Iterable[tuple[str, bytes]]) -> LookasideConfig:
+    """Read the files, each as name and content, into one configuration.
+
+    Raises InvalidLookaside for a file that is no such document, and for a namespace, or the
+    default, that two files speak about; the error names both.
+    """
+    default: Section | None = None
+    docker: dict[str, Section] = {}
+    for name, document in documents:
+        top = _mapping(_load(document, name), name)
+        if top.get("default-docker") is not None:
+            section = _section(top["default-docker"], name, "default-docker")
+            if default is not None:
+                raise InvalidLookaside(f"default-docker is in both {default.source} and {name}")
+            default = section
+        for namespace, value in _mapping(top.get("docker"), f"{name}: docker").items():
+            if namespace in docker:
+                raise InvalidLookaside(
+                    f"docker: {namespace} is in both {docker[namespace].source} and {name}"
+                )
+            docker[namespace] = _section(value, name, f"docker: {namespace}")
+    return LookasideConfig(default=default, docker=docker)
+
+
+def lookaside_base(config: LookasideConfig, identity: ImageIdentity) -> str | None:
+    """The address below which the signatures of this image are; None if it is in no registry.
+
+    The most specific namespace that names one wins, then the default, then DEFAULT_LOOKASIDE. The
+    identity is that of the place the image comes from: of the mirror, where there is one.
+    Raises InvalidLookaside for an address that is not file:///, http:// or https://.
+    """
+    if identity.transport != "docker":
+        return None
+    sections = [config.docker[scope] for scope in identity.scopes if scope in config.docker]
+    if config.default is not None:
+        sections.append(config.default)
+    for section in sections:
+        if section.lookaside:
+            return _checked(section.lookaside, section.source)
+    return DEFAULT_LOOKASIDE
+
+
+def signature_address(base: str, reference: DockerReference, digest: Digest, number: int) -> str:
+    """`BASE/PATH@ALGORITHM=HEX/signature-NUMBER`; numbers count from 1."""
+    path = f"{reference.path}@{digest.algorithm}={digest.hex}"
+    return f"{base.rstrip('/')}/{path}/signature-{number}"
+
+
+def _checked(base: str, source: str) -> str:
+    unfit = not base.isprintable() or any(character in base for character in " ?#")
+    if unfit or not base.startswith(_SCHEMES):
+        raise InvalidLookaside(
+            f"{source}: the lookaside {base[:255]!r} is not usable",
+            hint="write file:///DIRECTORY or https://HOST/PATH",
+        )
+    return base
+
+
+def _section(value: object, source: str, what: str) -> Section:
+    fields = _mapping(value, f"{source}: {what}")
+
+    def address(*keys: str) -> str | None:
+        for key in keys:
+            text = fields.get(key)
+            if text is not None and not isinstance(text, str):
+                raise InvalidLookaside(f"{source}: {what}: {key} is not a string")
+            if text:
+                return text
+        return None
+
+    use = fields.get("use-sigstore-attachments")
+    if use is not None and not isinstance(use, bool):
+        raise InvalidLookaside(f"{source}: {what}: use-sigstore-attachments is not a boolean")
+    return Section(
+        source=source,
+        lookaside=address("lookaside", "sigstore"),
+        staging=address("lookaside-staging", "sigstore-staging"),
+        use_sigstore_attachments=use,
+    )
+
+
+def _mapping(value: object, what: str) -> Mapping[str, object]:
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise InvalidLookaside(f"{what} is not a mapping")
+    for key in value:
+        if not isinstance(key, str):
+            raise InvalidLookaside(f"{what}: the key {key!r} is not a string")
+    return value
+
+
+def _load(document: bytes, name: str) -> object:
+    """A YAML document of plain values: no aliases, anchors, tags or duplicate keys."""
+    import yaml  # heavy, and only needed where an image is judged
+
+    if len(document) > DOCUMENT_LIMIT:
+        raise InvalidLookaside(f"{name} is larger than the limit of {DOCUMENT_LIMIT} bytes")
+    try:
+        text = document.decode("utf-8")
+        for event in yaml.parse(text, Loader=yaml.SafeLoader):
+            if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
+                raise InvalidLookaside(f"{name}: anchors and aliases are not allowed")
+            if getattr(event, "tag", None) is not None:
+                raise InvalidLookaside(f"{name}: tags are not allowed")
+        _refuse_duplicates(yaml.compose(text, Loader=yaml.SafeLoader), name)
+        value: object = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        reason = "; ".join(line.strip() for line in str(error).splitlines())
+        raise InvalidLookaside(f"{name}: invalid YAML: {reason}") from None
+    except (ValueError, RecursionError) as error:  # not UTF-8, no such date, nested too deeply
+        raise InvalidLookaside(f"{name}: invalid YAML: {error}") from None
+    return value
+
+
+def _refuse_duplicates(node: "yaml.Node | None", name: str) -> None:
+    """Raise InvalidLookaside for a key that is twice in one mapping: YAML keeps the last."""
+    import yaml  # as above
+
+    match node:
+        case yaml.MappingNode():
+            seen: set[str] = set()
+            for key, value in node.value:
+                if isinstance(key, yaml.ScalarNode) and key.value in seen:
+                    raise InvalidLookaside(f"{name}: duplicate key {key.value!r}")
+                seen.add(str(key.value))
+                _refuse_duplicates(value, name)
+        case yaml.SequenceNode():
+            for item in node.value:
+                _refuse_duplicates(item, name)
+        case _:
+            return

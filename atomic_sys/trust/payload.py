@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What a simple signature says: the JSON inside the signed message (containers-signature(5))."""
+
+from dataclasses import dataclass
+
+from atomic_sys.model.digest import Digest, InvalidDigest
+from atomic_sys.model.strict_json import InvalidJson, Json, as_object, loads
+from atomic_sys.trust.fields import Fields, text
+
+_TYPE = "atomic container signature"
+_WHAT = "signed content"
+
+
+class InvalidPayload(InvalidJson):
+    """Signed content that is not what a signature of an image must say."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Payload:
+    """The claim: this manifest has this name. `creator` and `timestamp` (s, Unix) prove nothing."""
+
+    manifest_digest: Digest
+    docker_reference: str
+    creator: str | None
+    timestamp: int | None
+
+
+def parse(document: bytes) -> Payload:
+    """Read the signed content.
+
+    The name stays a string here; trust.identity judges it. Raises InvalidPayload.
+    """
+    try:
+        top = Fields.of(loads(document, _WHAT), f"{_WHAT}: $", required=("critical", "optional"))
+        critical = _below(top, "critical", ("type", "image", "identity"))
+        if critical.text("type") != _TYPE:
+            raise InvalidJson(f"{critical.at('type')} is not {_TYPE!r}")
+        image = _below(critical, "image", ("docker-manifest-digest",))
+        identity = _below(critical, "identity", ("docker-reference",))
+        optional = as_object(top.values["optional"], top.at("optional"))
+        creator, timestamp = optional.get("creator"), optional.get("timestamp")
+        return Payload(
+            manifest_digest=Digest.parse(image.text("docker-manifest-digest")),
+            docker_reference=identity.text("docker-reference"),
+            creator=text(creator, "creator") if "creator" in optional else None,
+            timestamp=_timestamp(timestamp) if "timestamp" in optional else None,
+        )
+    except (InvalidJson, InvalidDigest) as error:
+        raise InvalidPayload(str(error)) from None
+
+
+def _below(parent: Fields, key: str, required: tuple[str, ...]) -> Fields:
+    return Fields.of(parent.values[key], parent.at(key), required=required)
+
+
+def _timestamp(value: Json) -> int:
+    """A whole number of seconds, however it is written, that fits 64 bits."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise InvalidJson(f"{_WHAT}: timestamp is not a number")
+    if isinstance(value, float) and not value.is_integer():
+        raise InvalidJson(f"{_WHAT}: timestamp is not a whole number")
+    if not -(1 << 63) <= value < 1 << 63:
+        raise InvalidJson(f"{_WHAT}: timestamp is out of range")
+    return int(value)

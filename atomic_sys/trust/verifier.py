@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What the verdict asks of whoever checks simple signatures; trust.gpg is the one that does.
+
+The verdict itself runs no program, and a test can put another verifier in its place.
+"""
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signed:
+    """A good signature: what is signed, and by which primary key (hex fingerprint, upper case).
+
+    `user` is the mail address of the key, or its whole user id where there is no address in it.
+    """
+
+    content: bytes
+    fingerprint: str
+    user: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Not a signature to be believed, and why, in plain words."""
+
+    reason: str
+
+
+Outcome = Signed | Refused
+
+
+class Keyring(Protocol):
+    """The keys of one requirement, and nothing else."""
+
+    @property
+    def fingerprints(self) -> tuple[str, ...]:
+        """The primary fingerprints of all usable public keys, each once, in their order."""
+        ...
+
+    def verify(self, blob: bytes) -> Outcome:
+        """Judge one stored signature."""
+        ...
+
+
+class Verifier(Protocol):
+    """Opens keyrings."""
+
+    def keyring(self, keys: tuple[bytes, ...]) -> AbstractContextManager[Keyring]:
+        """The keys of these key files, for the length of the block.
+
+        Raises AtomicSysError when it cannot work at all.
+        """
+        ...

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""A real registry: Debian's docker-registry on a loopback port, over plain HTTP."""
+
+import contextlib
+import os
+import re
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+_CONFIG = """\
+version: 0.1
+log: {{level: info, formatter: text, accesslog: {{disabled: true}}}}
+storage:
+  filesystem: {{rootdirectory: {directory}/blobs}}
+  delete: {{enabled: true}}
+http: {{addr: "127.0.0.1:0"}}
+"""
+_LISTENING = re.compile(rb"listening on (127\.0\.0\.1:[0-9]+)")
+
+
+@contextlib.contextmanager
+def docker_registry(directory: Path) -> Iterator[str]:
+    """Run a registry that keeps its blobs in the directory; gives `HOST:PORT`."""
+    config = directory / "registry.yml"
+    config.write_text(_CONFIG.format(directory=directory))
+    log: list[bytes] = []
+    with subprocess.Popen(
+        ["docker-registry", "serve", os.fspath(config)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env={"PATH": os.environ["PATH"], "OTEL_TRACES_EXPORTER": "none"},
+    ) as process:
+        assert process.stdout is not None
+        try:
+            for line in process.stdout:
+                log.append(line)
+                if found := _LISTENING.search(line):
+                    break
+            else:
+                raise RuntimeError(b"".join(log).decode(errors="replace"))
+            # Its log must be read on, or it would stop when the pipe is full.
+            reader = threading.Thread(target=log.extend, args=(process.stdout,), daemon=True)
+            reader.start()
+            yield found[1].decode()
+        finally:
+            process.terminate()
+            process.wait(timeout=30)
+        reader.join(timeout=30)
