@@ -125,7 +125,7 @@ def _stage(layers: Sequence[Layer], cache: Path, epoch: int) -> Stage:
     below = lower.packages if lower else ()
     layer = layers[-1]
     own = closure(layer.packages, without=layer.without, below=below)
-    key = _key(layer, own, epoch, lower)
+    key = stage_key(layer, own, epoch, lower)
     stage = Stage(layout=Layout(path=cache / "layers" / key, epoch=epoch), packages=(*below, *own))
     if not stage.layout.path.exists():
         with _replacing(stage.layout.path) as work:
@@ -144,7 +144,7 @@ def _stage(layers: Sequence[Layer], cache: Path, epoch: int) -> Stage:
     return stage
 
 
-def _key(layer: Layer, packages: Sequence[Package], epoch: int, lower: Stage | None) -> str:
+def stage_key(layer: Layer, packages: Sequence[Package], epoch: int, lower: Stage | None) -> str:
     """What names a cached stage: everything that its bytes depend on, this code among it."""
     code = [(_HERE / name).read_text() for name in ("tree.py", "layout.py")]
     facts = [

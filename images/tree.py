@@ -61,7 +61,7 @@ def _unpack(package: Path, root: Path) -> None:
                 member.name = merged(member.name)
                 if member.islnk():
                     member.linkname = merged(member.linkname)
-                if not _LEFT_OUT.fullmatch(member.name):
+                if is_kept(member.name):
                     archive.extract(member, root, numeric_owner=True)
     if process.returncode != 0:
         raise AtomicSysError(f"dpkg-deb cannot read {package.name}")
@@ -75,6 +75,11 @@ def merged(name: str) -> str:
     """
     path = os.path.normpath(name)
     return f"usr/{path}" if path.partition("/")[0] in MERGED else path
+
+
+def is_kept(name: str) -> bool:
+    """Whether a path of a package belongs into an image; copyright files always do."""
+    return _LEFT_OUT.fullmatch(name) is None
 
 
 def finish(root: Path, links: Mapping[str, str]) -> None:
