@@ -50,6 +50,10 @@ class Tree:
         node = None if real is None else find(self.root, real)
         return None if real is None or node is None else (real, node)
 
+    def exists(self, path: str) -> bool:
+        """Whether there is anything at this path, links followed inside the tree."""
+        return self._resolved(path) is not None
+
     def read_file(self, path: str, limit: int) -> bytes | None:
         """The content of a file, links followed inside the tree; None where there is no file.
 
