@@ -49,7 +49,7 @@ class Judge:
         digest: Digest,
         signatures: tuple[SignatureBlob, ...],
     ) -> Verdict:
-        """The verdict, if it is to accept. Raises Rejected otherwise; `image` is as it was typed."""
+        """The verdict, if it accepts. Raises Rejected otherwise; `image` is as it was typed."""
         verdict = self.verdict(identity, digest, signatures)
         if not verdict.accepted:
             raise rejection(verdict, image)

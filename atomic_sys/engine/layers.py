@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Fetch and import layers, several at once: the first failure stops all of them."""
 
-import contextlib
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
@@ -46,9 +45,9 @@ def import_layers(
         with (
             doing(f"fetching layer {layer.descriptor.digest}"),
             report.transfer(layer.descriptor) as advance,
-            contextlib.closing(origin.blob(layer.descriptor)) as chunks,
         ):
-            stream = read_layer(_counted(chunks, advance, stop), diff_id=layer.diff_id)
+            chunks = _counted(origin.blob(layer.descriptor), advance, stop)
+            stream = read_layer(chunks, diff_id=layer.diff_id)
             job = LayerImport(
                 digest=layer.descriptor.digest,
                 diff_id=layer.diff_id,
@@ -78,10 +77,14 @@ def import_layers(
 
 
 def _counted(
-    chunks: Iterator[bytes], advance: Callable[[int], None], stop: threading.Event
-) -> Iterator[bytes]:
-    for chunk in chunks:
-        if stop.is_set():
-            raise _Stopped("another layer failed")
-        advance(len(chunk))
-        yield chunk
+    chunks: Generator[bytes, None, None], advance: Callable[[int], None], stop: threading.Event
+) -> Generator[bytes, None, None]:
+    """The same chunks; whoever closes this closes them."""
+    try:
+        for chunk in chunks:
+            if stop.is_set():
+                raise _Stopped("another layer failed")
+            advance(len(chunk))
+            yield chunk
+    finally:
+        chunks.close()

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Pull an image: fetch its manifest once, judge those bytes, import those layers, name it last."""
 
+import json
 from dataclasses import dataclass
 
 from atomic_sys.engine.judge import Judge, from_store, stored_form
@@ -26,8 +27,8 @@ from atomic_sys.trust.verdict import Verdict
 class ImageAt:
     """An image and the way to it.
 
-    `name` is what the store will call it, `source` what an update will ask, `identity` how the policy
-    names it and `place` how the place is named where its signatures are looked up.
+    `name` is what the store will call it, `source` what an update will ask, `identity` how the
+    policy names it, and `place` the name under which its signatures are looked up.
     """
 
     name: ImageName
@@ -52,6 +53,11 @@ def pull(at: ImageAt, platform: Platform, store: Store, judge: Judge, report: Re
     Raises Rejected before a layer byte is fetched when the policy does not accept it, and
     AtomicSysError for whatever else goes wrong; then no name in the store has changed.
     """
+    with store.in_use():  # or a prune might take a layer that is here, but not named yet
+        return _pull(at, platform, store, judge, report)
+
+
+def _pull(at: ImageAt, platform: Platform, store: Store, judge: Judge, report: Report) -> Pulled:
     resolved = resolve(at.origin, platform)
     digest = resolved.raw.digest
     signatures = judge.signatures(at.place, digest)
@@ -66,6 +72,7 @@ def pull(at: ImageAt, platform: Platform, store: Store, judge: Judge, report: Re
         ImageToStore(
             name=at.name,
             source=at.source,
+            verdict=json.dumps(verdict.as_json(str(at.name))),
             raw_manifest=resolved.raw.raw,
             digest=digest,
             signatures=stored_form(signatures),

@@ -21,6 +21,7 @@ from atomic_sys.errors import AtomicSysError
 from atomic_sys.fs.directory import remove_tree
 from atomic_sys.fs.process import Command
 from atomic_sys.systemd import tmpfiles
+from atomic_sys.systemd.manager import SystemdError
 
 
 @perform.register
@@ -31,9 +32,13 @@ def _(_operation: Reload, tools: Tools, undo: UndoLog) -> None:
 
 @perform.register
 def _(operation: CreateTmpfiles, tools: Tools, undo: UndoLog) -> None:
-    for path in reversed(operation.missing):  # the outermost was added last, so it goes last
+    for path in operation.missing:  # the outermost first, so that it is removed last
         undo.add(f"remove {path}", partial(_remove_created, tools, path))
-    tmpfiles.create(operation.path, root=tools.root_path)
+    tmpfiles.create([_from_here(tools, operation.path)], root=tools.root_path)
+
+
+def _from_here(tools: Tools, path: str) -> str:
+    return os.path.join(tools.root_path, path.lstrip("/"))
 
 
 def _remove_created(tools: Tools, path: str) -> None:
@@ -46,7 +51,7 @@ def _remove_created(tools: Tools, path: str) -> None:
 @perform.register
 def _(operation: RemoveTmpfiles, tools: Tools, _undo: UndoLog) -> None:
     try:
-        tmpfiles.remove(operation.path, root=tools.root_path)
+        tmpfiles.remove([_from_here(tools, operation.path)], root=tools.root_path)
     except AtomicSysError as error:  # what cannot be removed is no reason to keep the container
         log.warn(str(error))
 
@@ -78,8 +83,11 @@ def _(operation: Stop, tools: Tools, _undo: UndoLog) -> None:
     """A start that timed out leaves the container alive in its scope: the runtime is asked too."""
     if not tools.manager.online:
         return
-    tools.manager.stop(operation.unit, timeout=tools.start_timeout)
-    tools.manager.reset_failed(operation.unit)
+    try:
+        tools.manager.stop(operation.unit, timeout=tools.start_timeout)
+        tools.manager.reset_failed(operation.unit)
+    except SystemdError as error:  # the runtime may still end it
+        log.warn(str(error))
     if operation.runtime and os.path.exists(operation.runtime):
         delete = Command(argv=[operation.runtime, "delete", "--force", operation.container])
         if (done := delete.run()).returncode != 0 and "does not exist" not in done.stderr_tail:

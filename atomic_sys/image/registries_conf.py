@@ -151,7 +151,7 @@ def load(path: str, drop_ins: str) -> Registries:
     """
     try:
         names = sorted(name for name in os.listdir(drop_ins) if name.endswith(".conf"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         names = []
     result = Registries()
     for source in (path, *(os.path.join(drop_ins, name) for name in names)):

@@ -62,6 +62,11 @@ class RegistryOrigin:
         )
 
     @property
+    def place(self) -> DockerReference:
+        """Where it is fetched, and where its signatures are looked up."""
+        return self._place
+
+    @property
     def description(self) -> str:
         """The reference, and where it is fetched if that is another place."""
         if self._place == self.reference:

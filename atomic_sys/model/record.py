@@ -7,7 +7,7 @@ Keys that nobody knows are kept, so that writing a record again loses nothing.
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from atomic_sys.model import strict_json
 from atomic_sys.model.strict_json import (
@@ -48,6 +48,12 @@ class Record:
     signers: tuple[str, ...] = ()
     verdict: Json = None  # of the policy, at install time (contract section 5)
     unknown: Mapping[str, Json] = field(default_factory=dict)
+
+    def with_host_files(
+        self, checksums: Mapping[str, str], directories: tuple[str, ...]
+    ) -> "Record":
+        """The same record, with what was put onto the host."""
+        return replace(self, host_files=dict(checksums), host_directories=directories)
 
     def to_json(self) -> bytes:
         """The file's content."""

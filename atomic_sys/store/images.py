@@ -20,6 +20,7 @@ from atomic_sys.store.objects import Checksum, Commit
 IMAGES = "ociimage/"
 ROOTFS = "ocirootfs/"
 SOURCE_KEY = "atomic-sys.source"
+VERDICT_KEY = "atomic-sys.verdict"
 
 _KEPT = re.compile(r"[^A-Za-z0-9.-]")
 _ENCODED = re.compile(r"_([0-9A-F]{2})")
@@ -64,6 +65,7 @@ class ImageToStore:
     config_digest: Digest
     layers: tuple[Digest, ...]
     source: str | None = None
+    verdict: str | None = None  # the policy's, as JSON
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +86,7 @@ class StoredImage:
     size: int | None
     commit: str
     source: str | None
+    verdict: str | None
 
 
 def encode_name(name: ImageName) -> str:
@@ -127,6 +130,8 @@ def metadata_of(image: ImageToStore) -> dict[str, str]:
     }
     if image.source is not None:
         metadata[SOURCE_KEY] = image.source
+    if image.verdict is not None:
+        metadata[VERDICT_KEY] = image.verdict
     return metadata
 
 
@@ -157,6 +162,7 @@ def read_image(name: ImageName, checksum: Checksum, commit: Commit) -> StoredIma
         size=None,
         commit=checksum.hex(),
         source=commit.text(SOURCE_KEY),
+        verdict=commit.text(VERDICT_KEY),
     )
 
 

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The command line of `atomic images delete`."""
+
+import argparse
+import sys
+
+from atomic_sys.cli.arguments import add_lock_timeout, add_storage, check_storage
+from atomic_sys.cli.opening import open_host
+from atomic_sys.cli.options import GlobalOptions
+from atomic_sys.cli.output import Output, confirm
+from atomic_sys.errors import ExitCode, NotFound, UsageError
+from atomic_sys.verbs.images import delete_images, find_images, list_images
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    add = parser.add_argument
+    add("images", metavar="IMAGE", nargs="*", help="names or ids; a prefix of an id will do")
+    add("-a", "--all", action="store_true", help="all images (without a terminal: with -y)")
+    add("-f", "--force", action="store_true", help="also those that a container uses")
+    add_storage(parser)
+    add_lock_timeout(parser)
+
+
+def run(arguments: argparse.Namespace, options: GlobalOptions) -> ExitCode:
+    """Ask, and forget them; `images prune` frees the space."""
+    check_storage(arguments)
+    if bool(arguments.images) == arguments.all:
+        raise UsageError("You must select --all or provide a list of images to delete.")
+    if arguments.all and not options.assume_yes and not sys.stdin.isatty():
+        raise UsageError("--all needs a confirmation", hint="atomic -y images delete --all")
+    output = Output()
+    with open_host(options, lock_timeout=arguments.lock_timeout) as host:
+        wanted = arguments.images
+        if arguments.all:
+            wanted = [str(item.image.name) for item in list_images(host)]
+        try:
+            found = find_images(wanted, host, force=arguments.force)
+        except NotFound as error:
+            output.say(str(error))  # clients look for "Unable to find" on stdout
+            raise
+        if not found:
+            output.say("No images to delete.")
+            return ExitCode.DONE
+        confirm(
+            "Do you wish to delete the following images?",
+            [str(item.image.name) for item in found],
+            assume_yes=options.assume_yes,
+        )
+        delete_images(found, host)
+    return ExitCode.DONE

@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The command line of `atomic images prune`."""
+
+import argparse
+
+from atomic_sys.cli.arguments import add_lock_timeout
+from atomic_sys.cli.opening import open_host
+from atomic_sys.cli.options import GlobalOptions
+from atomic_sys.cli.output import Output
+from atomic_sys.errors import ExitCode
+from atomic_sys.verbs.images import prune_images
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    add_lock_timeout(parser)
+
+
+def run(arguments: argparse.Namespace, options: GlobalOptions) -> ExitCode:
+    """Free the space, and say how much."""
+    output = Output(json=arguments.json)
+    with open_host(options, lock_timeout=arguments.lock_timeout) as host:
+        report = prune_images(host)
+    if output.json:
+        output.emit({"refs": report.refs, "objects": report.objects, "freed": report.freed})
+    else:
+        output.say(f"Removed {report.objects} objects, {report.freed / 1e6:.1f} MB")
+    return ExitCode.DONE

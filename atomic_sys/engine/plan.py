@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""From what is there and what is wanted to the operations in between. Pure.
+
+Everything before the link's swap can be repeated; the unit and its tmpfiles come right before it,
+since systemd reads them only when it is told to.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from atomic_sys.engine.host_files import HostFilePlan, missing_parents
+from atomic_sys.engine.observe import Installed
+from atomic_sys.engine.operations import (
+    CheckOut,
+    CreateTmpfiles,
+    Disable,
+    Enable,
+    MakeDirectory,
+    Operation,
+    Plan,
+    Reload,
+    RemoveEmptyDirectory,
+    RemoveFile,
+    RemoveTmpfiles,
+    RemoveTree,
+    Start,
+    Stop,
+    SwapLink,
+    SyncFileSystem,
+    WriteFile,
+)
+from atomic_sys.model.names import ContainerName
+from atomic_sys.model.record import RECORD_NAME, Record
+from atomic_sys.paths import Paths
+from atomic_sys.render.render import Rendered
+from atomic_sys.render.tmpfiles import created_paths
+
+DROP_IN_NAME = "50-atomic-sys.conf"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """A deployment that is to be installed."""
+
+    name: ContainerName
+    number: int
+    image: str
+    rendered: Rendered
+    host_files: HostFilePlan
+    record: Record
+    enable: bool = True
+    start: bool = False
+    drop_in: str | None = None
+
+
+def deployment_path(paths: Paths, name: ContainerName, number: int) -> str:
+    """`CHECKOUTS/NAME.N`, as seen from inside the root."""
+    return f"{paths.checkouts}/{name}.{number}"
+
+
+def plan_install(wanted: Wanted, paths: Paths, is_free: Callable[[str], bool]) -> Plan:
+    """The operations that install a container under a name that is free."""
+    name, rendered = wanted.name, wanted.rendered
+    path = deployment_path(paths, name, wanted.number)
+    secret = 0o600 if rendered.values.secrets else 0o644
+    operations: list[Operation] = [
+        MakeDirectory(directory=paths.checkouts, name=f"{name}.{wanted.number}")
+    ]
+    if rendered.unit is not None:
+        operations.append(CheckOut(image=wanted.image, directory=path))
+    operations.append(
+        WriteFile(directory=path, name="config.json", content=rendered.config, mode=secret)
+    )
+    texts = _texts(wanted, paths)
+    operations += [WriteFile(directory=path, name=own, content=text) for own, _, text in texts]
+    operations += wanted.host_files.operations
+    operations += [
+        WriteFile(directory=path, name=RECORD_NAME, content=wanted.record.to_json(), mode=secret),
+        SyncFileSystem(directory=path),
+    ]
+    operations += [
+        WriteFile(directory=place.rpartition("/")[0], name=place.rpartition("/")[2], content=text)
+        for _, place, text in texts
+    ]
+    if wanted.drop_in is not None and rendered.unit is not None:
+        directory = f"{paths.units}/{name.unit}.d"
+        operations.append(
+            WriteFile(directory=directory, name=DROP_IN_NAME, content=wanted.drop_in.encode())
+        )
+    operations.append(SwapLink(directory=paths.checkouts, name=name.value, target=path))
+    return (*operations, *_activation(wanted, paths, is_free))
+
+
+def _texts(wanted: Wanted, paths: Paths) -> list[tuple[str, str, bytes]]:
+    """Name in the deployment, path on the host, and content of the unit and the tmpfiles."""
+    name, rendered = wanted.name, wanted.rendered
+    texts = []
+    if rendered.unit is not None:
+        texts.append((name.unit, f"{paths.units}/{name.unit}", rendered.unit.encode()))
+    if rendered.tmpfiles is not None:
+        place = f"{paths.tmpfiles}/{name.tmpfiles}"
+        texts.append((f"tmpfiles-{name.tmpfiles}", place, rendered.tmpfiles.encode()))
+    return texts
+
+
+def _activation(wanted: Wanted, paths: Paths, is_free: Callable[[str], bool]) -> list[Operation]:
+    name, rendered = wanted.name, wanted.rendered
+    operations: list[Operation] = []
+    if rendered.unit is not None:
+        if wanted.enable:
+            operations.append(Enable(unit=name.unit))
+        operations.append(Reload())  # after enabling: the links are dependencies of other units
+    if rendered.tmpfiles is not None:
+        operations.append(
+            CreateTmpfiles(
+                path=f"{paths.tmpfiles}/{name.tmpfiles}",
+                missing=made_by_tmpfiles(rendered.tmpfiles, is_free),
+            )
+        )
+    if rendered.unit is not None and wanted.start:
+        runtime = wanted.record.runtime
+        operations.append(Start(unit=name.unit, container=name.value, runtime=runtime))
+    return operations
+
+
+def made_by_tmpfiles(text: str, is_free: Callable[[str], bool]) -> tuple[str, ...]:
+    """The paths that the lines will make, parents included, the outermost first."""
+    paths = [path for path in created_paths(text) if not set(path) & set("*?[")]
+    return missing_parents([f"{path}/" for path in sorted(paths)], is_free)
+
+
+def plan_uninstall(
+    installed: Installed, deployments: tuple[int, ...], paths: Paths, *, drop_in: bool
+) -> Plan:
+    """The operations that remove a container.
+
+    The link and the deployments go last: until then it can be tried again. State is kept.
+    """
+    name = installed.name
+    record = installed.record
+    host_files = {} if record is None else record.host_files
+    directories = () if record is None else record.host_directories
+    operations: list[Operation] = []
+    if record is None or record.has_service:
+        runtime = paths.runtime if record is None else record.runtime
+        operations += [
+            Stop(unit=name.unit, container=name.value, runtime=runtime),
+            Disable(unit=name.unit),
+            RemoveFile(path=f"{paths.units}/{name.unit}"),
+        ]
+        if drop_in:
+            operations += [
+                RemoveFile(path=f"{paths.units}/{name.unit}.d/{DROP_IN_NAME}"),
+                RemoveEmptyDirectory(path=f"{paths.units}/{name.unit}.d"),
+            ]
+        operations.append(Reload())
+    operations += [
+        RemoveTmpfiles(path=f"{paths.tmpfiles}/{name.tmpfiles}"),
+        RemoveFile(path=f"{paths.tmpfiles}/{name.tmpfiles}"),
+        *(RemoveFile(path=path, sha256=checksum) for path, checksum in host_files.items()),
+        *(RemoveEmptyDirectory(path=path) for path in reversed(directories)),
+        RemoveFile(path=f"{paths.checkouts}/{name}"),
+        *(RemoveTree(directory=paths.checkouts, name=f"{name}.{n}") for n in deployments),
+    ]
+    return tuple(operations)

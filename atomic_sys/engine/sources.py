@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""From an image argument to its origin and its identity before the policy."""
+
+import os
+from typing import assert_never
+
+from atomic_sys.engine.pull import ImageAt
+from atomic_sys.errors import UsageError
+from atomic_sys.image.http import Http
+from atomic_sys.image.layout import LayoutOrigin
+from atomic_sys.image.registries_conf import Registries
+from atomic_sys.image.registry import RegistryOrigin
+from atomic_sys.model.source import LayoutSource, RegistrySource, Source, StoredSource, parse_source
+from atomic_sys.store.images import StoredImage
+from atomic_sys.trust.scopes import ImageIdentity, docker_identity, path_identity
+
+
+def locate(source: Source, http: Http, registries: Registries) -> ImageAt:
+    """The image and the way to it; nothing is fetched.
+
+    Raises UsageError for an image that only the store has, InvalidRegistries for a blocked one.
+    """
+    match source:
+        case RegistrySource():
+            origin = RegistryOrigin(http, source, registries)
+            transport = "http:" if source.plain_http else "docker://"
+            return ImageAt(
+                name=source.name,
+                source=f"{transport}{origin.reference}",
+                origin=origin,
+                identity=docker_identity(origin.reference),
+                place=docker_identity(origin.place),
+            )
+        case LayoutSource():
+            path = os.path.realpath(source.path)
+            identity = path_identity("oci", path)
+            return ImageAt(
+                name=source.name,
+                source=str(LayoutSource(path=path, tag=source.tag)),
+                origin=LayoutOrigin(source),
+                identity=identity,
+                place=identity,
+            )
+        case StoredSource():
+            raise UsageError(f"{source}: it is in the store, and cannot be pulled from there")
+        case _:
+            assert_never(source)
+
+
+def stored_identity(image: StoredImage) -> ImageIdentity:
+    """How the policy names an image of the store: as what it was pulled as.
+
+    An image that the predecessor stored came from a registry. Raises UsageError.
+    """
+    source = image.source or ""
+    if source.startswith("oci:"):
+        path = source.removeprefix("oci:")
+        if source.endswith(f":{image.name.tag}"):
+            path = path.removesuffix(f":{image.name.tag}")
+        return path_identity("oci", path)
+    if source:
+        parsed = parse_source(source, is_directory=lambda _path: False)
+        if isinstance(parsed, RegistrySource):
+            return docker_identity(parsed.reference)
+    return docker_identity(RegistrySource(name=image.name).reference)

@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The composition root: opens what the program works with, from its paths. No logic.
+
+Everything is made when it is first asked for, since most verbs need little of it.
+"""
+
+import contextlib
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Self
+
+from atomic_sys.fs.directory import make_directories, open_root
+from atomic_sys.fs.lock import LockKind, locked
+from atomic_sys.image import registries_conf
+from atomic_sys.image.http import Http
+from atomic_sys.image.registries_conf import Registries
+from atomic_sys.model.names import ContainerName
+from atomic_sys.model.platform import Platform
+from atomic_sys.paths import SHARED_REPOSITORY, Paths
+from atomic_sys.store.locate import choose_repository
+from atomic_sys.store.store import Store
+from atomic_sys.systemd import dbus
+from atomic_sys.systemd.manager import Manager
+from atomic_sys.systemd.offline import OfflineManager, is_online
+from atomic_sys.trust.files import LoadedPolicy, load_lookaside, load_policy, read_key_file
+from atomic_sys.trust.gpg import GpgVerifier
+from atomic_sys.trust.lookaside import LookasideConfig
+
+DEFAULT_LOCK_TIMEOUT = 60.0  # seconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostOptions:
+    """What a command line and the environment say about the host.
+
+    Files that the user names are files of this machine; the defaults are those below `root`.
+    """
+
+    root: str = "/"
+    policy: str | None = None
+    registries_conf: str | None = None
+    registries_d: str | None = None
+    lock_timeout: float = DEFAULT_LOCK_TIMEOUT
+
+
+class Host:
+    """One host, or the root directory of one. Close it, or use it as a context manager."""
+
+    def __init__(self, options: HostOptions, environment: Mapping[str, str]) -> None:
+        self.options = options
+        self.environment = environment
+        self.paths = Paths.for_host(options.root, environment)
+        self._closing = contextlib.ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._closing.close()
+
+    @cached_property
+    def root(self) -> int:
+        """The descriptor of the root directory."""
+        fd = open_root(self.options.root)
+        self._closing.callback(os.close, fd)
+        return fd
+
+    @cached_property
+    def store(self) -> Store:
+        """The store, made where there is none."""
+        os.close(make_directories(self.root, self.paths.checkouts))
+        configured = self.paths.repository
+        path = choose_repository(
+            configured=None if configured is None else self.paths.inside(configured),
+            shared=self.paths.inside(SHARED_REPOSITORY),
+            checkouts=self.paths.inside(self.paths.checkouts),
+        )
+        above, _, name = path.rpartition("/")
+        os.makedirs(above, mode=0o700, exist_ok=True)
+        parent = open_root(above)
+        self._closing.callback(os.close, parent)
+        store = Store.create(parent, name, timeout=self.options.lock_timeout)
+        self._closing.callback(store.close)
+        return store
+
+    @cached_property
+    def http(self) -> Http:
+        """The door to the network."""
+        return self._closing.enter_context(Http())
+
+    @cached_property
+    def registries(self) -> Registries:
+        """registries.conf with its drop-ins; a file that the user names stands alone."""
+        own = self.options.registries_conf
+        path = own or self.paths.inside(self.paths.registries_conf)
+        drop_ins = os.devnull if own else self.paths.inside(self.paths.registries_conf_d)
+        return registries_conf.load(path, drop_ins)
+
+    @cached_property
+    def policy(self) -> LoadedPolicy:
+        """Today's trust policy."""
+        named = self.options.policy or self.paths.policy
+        if named is not None:
+            return load_policy([named])
+        return load_policy([self.paths.inside(path) for path in self.paths.policy_candidates])
+
+    @cached_property
+    def lookaside(self) -> LookasideConfig:
+        """registries.d."""
+        default = self.paths.inside(self.paths.registries_d)
+        return load_lookaside(self.options.registries_d or default)
+
+    @property
+    def read_key(self) -> Callable[[str], bytes]:
+        """Reads a key file of the policy; for the root's own policy it is below the root."""
+        if self.options.policy or self.paths.policy:
+            return read_key_file
+        return lambda path: read_key_file(self.paths.inside(path))
+
+    @cached_property
+    def verifier(self) -> GpgVerifier:
+        """gpg."""
+        return GpgVerifier()
+
+    @cached_property
+    def manager(self) -> Manager:
+        """systemd: the running one when it is that of the root, else the root's files."""
+        if is_online(self.options.root, self.environment):
+            return dbus.connect()
+        return OfflineManager(self.options.root)
+
+    @property
+    def platform(self) -> Platform:
+        """What this machine runs."""
+        return Platform.of_machine(os.uname().machine)
+
+    def locked(self, name: ContainerName) -> contextlib.AbstractContextManager[None]:
+        """Hold the lock of a container's name."""
+        fd = make_directories(self.root, f"{self.paths.run}/containers", 0o700)
+        self._closing.callback(os.close, fd)
+        timeout = self.options.lock_timeout
+        return locked(
+            fd, f"{name}.lock", LockKind.EXCLUSIVE, timeout=timeout, what=f"the container {name}"
+        )

@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""`atomic containers list` and `status`: what is installed, and how it is."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from atomic_sys.engine.drift import drift
+from atomic_sys.engine.observe import (
+    Installed,
+    installed,
+    observe,
+    read_deployment_file,
+    require,
+)
+from atomic_sys.host import Host
+from atomic_sys.model.names import ContainerName
+from atomic_sys.systemd.manager import UnitDetails, UnitState
+
+NO_SERVICE = "no service"
+RUNNING = "running"
+_STATES = {
+    "active": RUNNING,
+    "reloading": RUNNING,
+    "failed": "failed",
+    "activating": "activating",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Container:
+    """A row of the list."""
+
+    installed: Installed
+    state: str
+    command: str
+
+    @property
+    def running(self) -> bool:
+        """Whether its unit is active."""
+        return self.state == RUNNING
+
+    @property
+    def image(self) -> str:
+        """The image, as it was named at the installation."""
+        return "" if self.installed.record is None else self.installed.record.image
+
+    @property
+    def runtime(self) -> str:
+        """The path of its runtime."""
+        return "" if self.installed.record is None else self.installed.record.runtime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """One container in detail."""
+
+    container: Container
+    unit: UnitState
+    details: UnitDetails
+    enabled: str | None
+    deployments: tuple[int, ...]
+    drift: tuple[str, ...] = field(default=())
+
+
+def list_containers(host: Host) -> tuple[Container, ...]:
+    """All containers; systemd is asked once for all of them. Raises SystemdError, OSError."""
+    found = installed(host.root, host.paths)
+    units = [c.name.unit for c in found if _has_service(c)]
+    states = host.manager.states(units) if units else {}
+    return tuple(_container(one, states, host) for one in found)
+
+
+def status(name: ContainerName, host: Host) -> Status:
+    """One container. Raises NotFound, SystemdError, OSError."""
+    found = require(host.root, host.paths, name)
+    states = host.manager.states([name.unit])
+    return Status(
+        container=_container(found, states, host),
+        unit=states[name.unit],
+        details=host.manager.details(name.unit),
+        enabled=host.manager.unit_file_state(name.unit),
+        deployments=observe(host.root, host.paths, name).deployments,
+        drift=drift(found, host.root, host.paths),
+    )
+
+
+def _has_service(container: Installed) -> bool:
+    return container.record is None or container.record.has_service
+
+
+def _container(found: Installed, states: Mapping[str, UnitState], host: Host) -> Container:
+    state = NO_SERVICE
+    if _has_service(found):
+        state = _STATES.get(states[found.name.unit].active, "inactive")
+    return Container(installed=found, state=state, command=_command(found, host))
+
+
+def _command(found: Installed, host: Host) -> str:
+    """What it runs, by its config.json; one that is broken is no reason to list nothing."""
+    try:
+        document = read_deployment_file(host.root, found.deployment, "config.json")
+        arguments = json.loads(document or b"{}")["process"]["args"]
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return ""
+    return " ".join(map(str, arguments)) if isinstance(arguments, list) else ""
+
+
+FILTERS = ("container", "name", "image", "command", "created", "state", "runtime", "backend")
+
+
+def matches(container: Container, created: str, filters: Iterable[tuple[str, str]]) -> bool:
+    """Whether all filters hold: `name` exactly, the others as a substring in any case."""
+    name = container.installed.name.value
+    values = {
+        "container": name,
+        "image": container.image,
+        "command": container.command,
+        "created": created,
+        "state": container.state,
+        "runtime": container.runtime,
+        "backend": "ostree",
+    }
+    return all(
+        value == name if key == "name" else value.lower() in values[key].lower()
+        for key, value in filters
+    )

@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""`atomic install --system IMAGE`: pull, render, plan, apply."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+
+from atomic_sys import log
+from atomic_sys.engine.apply import apply
+from atomic_sys.engine.host_files import plan_host_files
+from atomic_sys.engine.observe import Installed, NameState, installed, is_free, observe
+from atomic_sys.engine.operations import Plan
+from atomic_sys.engine.plan import Wanted, deployment_path, plan_install
+from atomic_sys.engine.prepare import Deployment, prepare
+from atomic_sys.engine.pull import Pulled, judge_again, require_image
+from atomic_sys.engine.pull import pull as pull_image
+from atomic_sys.engine.report import Report
+from atomic_sys.engine.sources import stored_identity
+from atomic_sys.errors import AtomicSysError, doing
+from atomic_sys.host import Host
+from atomic_sys.model.names import ContainerName
+from atomic_sys.model.record import Record
+from atomic_sys.model.source import RegistrySource, Source, StoredSource
+from atomic_sys.render.render import Rendered
+from atomic_sys.render.unit import Ordering
+from atomic_sys.store.view import Tree
+from atomic_sys.verbs.support import locate, make_judge, make_tools, make_view, parse_image
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Install:
+    """What is asked for; without a name, the image's basename and tag make one."""
+
+    image: str
+    name: str | None = None
+    values: Mapping[str, str] = field(default_factory=dict)
+    runtime: str | None = None
+    enable: bool = True
+    start: bool = False
+    dry_run: bool = False
+    ordering: Ordering = field(default_factory=Ordering)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstallResult:
+    """What came of it; `plan` is None when the container was there already."""
+
+    name: ContainerName
+    image: str
+    pulled: Pulled | None
+    plan: Plan | None
+    deployment: str
+
+
+def install(request: Install, host: Host, report: Report) -> InstallResult:
+    """Install a container, or change nothing.
+
+    Raises AtomicSysError; then nothing is left but the image in the store.
+    """
+    source = parse_image(request.image)
+    name = ContainerName.parse(request.name or source.name.default_container_name)
+    with doing(f"installing {name}"), host.locked(name):
+        state = observe(host.root, host.paths, name)
+        if state.installed is not None:
+            return _already(request, state.installed)
+        _check_free(state, host)
+        pulled = _image(source, request.image, host, report)
+        wanted = _wanted(request, state, pulled, host)
+        plan = plan_install(wanted, host.paths, partial(is_free, host.root))
+        if not request.dry_run:
+            apply(plan, make_tools(host, report))
+    return InstallResult(
+        name=name,
+        image=request.image,
+        pulled=pulled,
+        plan=plan,
+        deployment=deployment_path(host.paths, name, wanted.number),
+    )
+
+
+def _already(request: Install, found: Installed) -> InstallResult:
+    return InstallResult(
+        name=found.name,
+        image=request.image,
+        pulled=None,
+        plan=None,
+        deployment=found.deployment,
+    )
+
+
+def _check_free(state: NameState, host: Host) -> None:
+    """Raises AtomicSysError where files of somebody else have the names that we need."""
+    for exists, path in (
+        (state.unit_exists, f"{host.paths.units}/{state.name.unit}"),
+        (state.tmpfiles_exist, f"{host.paths.tmpfiles}/{state.name.tmpfiles}"),
+    ):
+        if exists:
+            raise AtomicSysError(
+                f"The file {path} already exists.", hint="remove it, or choose a --name"
+            )
+    if state.vendor_unit_exists:
+        log.warn(f"{host.paths.vendor_units}/{state.name.unit} will be shadowed by the container's")
+
+
+def _image(source: Source, typed: str, host: Host, report: Report) -> Pulled:
+    """The image, judged: from the store when it is there under the name that was asked for."""
+    store, judge = host.store, make_judge(host)
+    if isinstance(source, StoredSource):
+        image = require_image(store, source.name)
+    elif isinstance(source, RegistrySource) and (found := store.image(source.name)) is not None:
+        image = found
+        if any(not store.has_layer(layer) for layer in image.layers):
+            return pull_image(locate(host, source), host.platform, store, judge, report)
+    else:
+        return pull_image(locate(host, source), host.platform, store, judge, report)
+    log.debug(f"{typed} is in the store")
+    verdict = judge_again(image, stored_identity(image), judge, store)
+    return Pulled(image=image, verdict=verdict, changed=False)
+
+
+def _wanted(request: Install, state: NameState, pulled: Pulled, host: Host) -> Wanted:
+    """Render everything and check it, before anything is changed."""
+    image, store, name = pulled.image, host.store, state.name
+    runtime = request.runtime or host.paths.runtime
+    tree = store.tree(image)
+    deployment = Deployment(
+        name=name,
+        directory=deployment_path(host.paths, name, state.free_number),
+        user_values=request.values,
+    )
+    rendered = prepare(deployment, image, tree, store, make_view(host, runtime))
+    others = installed(host.root, host.paths)
+    host_files = plan_host_files(rendered, tree, others, partial(is_free, host.root))
+    record = _record(request, pulled, rendered, tree)
+    return Wanted(
+        name=name,
+        number=state.free_number,
+        image=str(image.name),
+        rendered=rendered,
+        host_files=host_files,
+        record=record.with_host_files(host_files.checksums, host_files.directories),
+        enable=request.enable,
+        start=request.start,
+        drop_in=request.ordering.drop_in(),
+    )
+
+
+def _record(request: Install, pulled: Pulled, rendered: Rendered, tree: Tree) -> Record:
+    settings, verdict = rendered.settings, pulled.verdict
+    return Record(
+        image=request.image,
+        revision=pulled.image.digest.hex,
+        commit=tree.commit,
+        created=int(time.time()),
+        values=rendered.values.all,
+        user_values=rendered.values.user,
+        has_service=rendered.unit is not None,
+        host_file_templates=settings.installed_files_template,
+        renamed_files=settings.rename_files,
+        use_links=settings.use_links,
+        runtime=rendered.values.all["RUNTIME"],
+        source=pulled.image.source or "",
+        signers=verdict.signers(),
+        verdict=verdict.as_json(request.image),
+    )

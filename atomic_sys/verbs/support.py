@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The engine's parts, put together from a host for the verbs that need them."""
+
+import os
+import sys
+import sysconfig
+from pathlib import Path
+
+from atomic_sys.engine import sources
+from atomic_sys.engine.judge import Judge
+from atomic_sys.engine.observe import is_free
+from atomic_sys.engine.prepare import HostView
+from atomic_sys.engine.pull import ImageAt, require_image
+from atomic_sys.engine.report import Report
+from atomic_sys.engine.runtime import check_runtime, runtime_features
+from atomic_sys.engine.steps import Tools
+from atomic_sys.errors import AtomicSysError
+from atomic_sys.host import Host
+from atomic_sys.model.reference import ImageName
+from atomic_sys.model.source import Source, parse_source
+from atomic_sys.render import render
+from atomic_sys.render.host_facts import CAPABILITIES, HostFacts
+from atomic_sys.render.render import DefaultTemplates
+
+START_TIMEOUT = 600.0  # seconds; the unit's own TimeoutStartSec= usually ends it before
+_SHARE = "share/atomic-sys"
+
+
+def make_judge(host: Host) -> Judge:
+    """Today's policy, ready to judge. Raises Rejected when there is none."""
+    return Judge(
+        policy=host.policy,
+        lookaside=host.lookaside,
+        get=host.http.get_document,
+        read_key=host.read_key,
+        verifier=host.verifier,
+    )
+
+
+def parse_image(text: str) -> Source:
+    """An image argument. Raises UsageError."""
+    return parse_source(text, is_directory=os.path.isdir)
+
+
+def locate(host: Host, source: Source) -> ImageAt:
+    """The image and the way to it. Raises AtomicSysError."""
+    return sources.locate(source, host.http, host.registries)
+
+
+def make_tools(host: Host, report: Report) -> Tools:
+    """What operations work with."""
+
+    def check_out(image: str, dfd: int, name: str) -> None:
+        store = host.store
+        store.check_out(store.tree(require_image(store, ImageName(image))), dfd, name)
+
+    return Tools(
+        root=host.root,
+        root_path=host.options.root,
+        manager=host.manager,
+        check_out=check_out,
+        say=report.say,
+        start_timeout=START_TIMEOUT,
+    )
+
+
+def make_view(host: Host, runtime: str) -> HostView:
+    """The host as templates see it. Raises AtomicSysError when the runtime is not installed."""
+    here = host.paths.inside(runtime)
+    check_runtime(here)
+    return HostView(
+        host=render.Host(
+            facts=HostFacts(
+                uid=os.geteuid(),
+                gid=os.getegid(),
+                last_capability=_last_capability(),
+                home=os.path.expanduser("~"),
+                atomic=_program(),
+            ),
+            runtime=runtime,
+            features=runtime_features(here),
+            exists=lambda path: not is_free(host.root, path),
+        ),
+        templates=_default_templates(),
+    )
+
+
+def _last_capability() -> int:
+    try:
+        return int(Path("/proc/sys/kernel/cap_last_cap").read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return len(CAPABILITIES) - 1
+
+
+def _program() -> str:
+    return sys.argv[0] if os.path.isabs(sys.argv[0]) else "/usr/bin/atomic"
+
+
+def _default_templates() -> DefaultTemplates:
+    """The templates of the installation, or of the source tree that we run from."""
+    own = Path(__file__).parents[2]
+    for directory in (
+        own / "templates",
+        Path("/usr", _SHARE, "templates"),
+        Path("/usr/local", _SHARE, "templates"),
+        Path(sysconfig.get_path("data"), _SHARE, "templates"),
+    ):
+        config, service = directory / "config.json.j2", directory / "service.j2"
+        if config.is_file() and service.is_file():
+            return DefaultTemplates(config=config.read_text(), service=service.read_text())
+    raise AtomicSysError("the default templates are not installed", hint="install atomic-sys again")

@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""`atomic uninstall NAME` and `atomic containers delete NAME...`."""
+
+from collections.abc import Sequence
+
+from atomic_sys.engine.apply import apply
+from atomic_sys.engine.observe import Installed, exists_in, installed, observe, require
+from atomic_sys.engine.plan import DROP_IN_NAME, plan_uninstall
+from atomic_sys.engine.report import Report
+from atomic_sys.errors import AtomicSysError, doing
+from atomic_sys.host import Host
+from atomic_sys.model.names import ContainerName
+from atomic_sys.verbs.support import make_tools
+
+
+def uninstall(name: ContainerName, host: Host, report: Report) -> None:
+    """Remove a container; its state and its image stay.
+
+    It can be tried again until all is gone. Raises NotFound, or AtomicSysError.
+    """
+    with doing(f"uninstalling {name}"), host.locked(name):
+        found = require(host.root, host.paths, name)
+        if found.preinstalled:
+            raise AtomicSysError(
+                f"{name} came with a package of the distribution", hint="remove that package"
+            )
+        state = observe(host.root, host.paths, name)
+        drop_in = exists_in(host.root, f"{host.paths.units}/{name.unit}.d", DROP_IN_NAME)
+        plan = plan_uninstall(found, state.deployments, host.paths, drop_in=drop_in)
+        apply(plan, make_tools(host, report))
+
+
+def find_all(names: Sequence[str], host: Host) -> tuple[Installed, ...]:
+    """The containers of these names: all of them are found before any is touched.
+
+    Raises NotFound for one that is not there.
+    """
+    return tuple(require(host.root, host.paths, ContainerName.parse(name)) for name in names)
+
+
+def every_container(host: Host) -> tuple[Installed, ...]:
+    """All containers that can be removed."""
+    return tuple(c for c in installed(host.root, host.paths) if not c.preinstalled)
