@@ -78,9 +78,11 @@ def run(arguments: argparse.Namespace, options: GlobalOptions) -> ExitCode:
         ),
     )
     output = Output(json=arguments.json)
-    with open_host(options, lock_timeout=arguments.lock_timeout) as host:
-        with reporting(output) as report:
-            result = install(request, host, report)
+    with (
+        open_host(options, lock_timeout=arguments.lock_timeout) as host,
+        reporting(output) as report,
+    ):
+        result = install(request, host, report)
     _print(result, request, output)
     return ExitCode.DONE
 

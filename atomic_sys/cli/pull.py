@@ -26,9 +26,11 @@ def run(arguments: argparse.Namespace, options: GlobalOptions) -> ExitCode:
     """Pull and say what was done."""
     check_storage(arguments)
     output = Output(json=arguments.json)
-    with open_host(options, lock_timeout=arguments.lock_timeout) as host:
-        with reporting(output) as report:
-            pulled = pull(arguments.image, host, report)
+    with (
+        open_host(options, lock_timeout=arguments.lock_timeout) as host,
+        reporting(output) as report,
+    ):
+        pulled = pull(arguments.image, host, report)
     if output.json:
         output.emit({
             "image": str(pulled.image.name),
