@@ -56,7 +56,7 @@ def build(
     if os.geteuid() != 0:
         raise AtomicSysError("building an image needs root, for the owners of its files")
     cache = cache or default_cache()
-    with _locked_cache(cache):
+    with _plain_umask(), _locked_cache(cache):
         return {name: _build_one(RECIPES[name], output, cache, variant) for name in names}
 
 
@@ -72,6 +72,16 @@ def source_date_epoch() -> int:
     if not value.isascii() or not value.isdigit():
         raise UsageError(f"SOURCE_DATE_EPOCH is no number of seconds: {value}")
     return int(value)
+
+
+@contextmanager
+def _plain_umask() -> Iterator[None]:
+    """Directories that no package brings get their mode from the umask: let it be the usual one."""
+    before = os.umask(0o022)
+    try:
+        yield
+    finally:
+        os.umask(before)
 
 
 @contextmanager

@@ -73,7 +73,8 @@ def merged(name: str) -> str:
     >>> merged("./bin/ip"), merged("./usr/share/doc")
     ('usr/bin/ip', 'usr/share/doc')
     """
-    path = os.path.normpath(name)
+    # from an imagined root, so that no number of ".." leaves it
+    path = os.path.normpath(f"/{name}").lstrip("/") or "."
     return f"usr/{path}" if path.partition("/")[0] in MERGED else path
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 
-from images.flannel.agent.etcd import Gateway
+from images.flannel.agent.etcd import Gateway, KeyValue
 from images.flannel.agent.subnets import (
     BadConfig,
     Lease,
@@ -20,6 +20,7 @@ from images.flannel.agent.subnets import (
     config_text,
     parse_config,
     parse_lease,
+    subnet_of,
 )
 
 log = logging.getLogger("flannel")
@@ -58,9 +59,10 @@ class Registry:
 
     def leases(self) -> dict[Lease, int]:
         """All valid leases and the revision of each."""
-        items = self.gateway.below(f"{self.prefix}/subnets/")
-        found = ((parse_lease(item.key, item.value), item.revision) for item in items)
-        return {lease: revision for lease, revision in found if lease is not None}
+        return _leases(self._items())
+
+    def _items(self) -> list[KeyValue]:
+        return self.gateway.below(f"{self.prefix}/subnets/")
 
     def take(
         self,
@@ -75,9 +77,11 @@ class Registry:
         """
         lease_id = self.gateway.grant(self.lease_seconds)
         while True:
-            present = self.leases()
+            items = self._items()
+            present = _leases(items)
             own = [o for o in present if o.public_ip == address and config.holds(o.subnet)]
-            taken = {lease.subnet for lease in present}
+            # also by keys whose values make no sense: they cannot be created again either
+            taken = {subnet for item in items if (subnet := subnet_of(item.key)) is not None}
             subnet = own[0].subnet if own else choose(config, taken, preferred)
             if subnet is None:
                 raise BadConfig(f"all subnets of {config.network} are leased")
@@ -94,3 +98,8 @@ class Registry:
         key = f"{self.prefix}/subnets/{held.lease.key}"
         found = self.gateway.get(key)
         return found is not None and found.lease == held.id and self.gateway.renew(held.id)
+
+
+def _leases(items: list[KeyValue]) -> dict[Lease, int]:
+    found = ((parse_lease(item.key, item.value), item.revision) for item in items)
+    return {lease: revision for lease, revision in found if lease is not None}

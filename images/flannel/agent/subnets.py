@@ -110,16 +110,25 @@ def config_text(config: str) -> str:
     return json.dumps({"Network": config.strip(), "Backend": {"Type": "vxlan"}})
 
 
-def parse_lease(key: str, value: str) -> Lease | None:
-    """The lease of a key and value; None when it is no vxlan lease. Peers may be hostile."""
+def subnet_of(key: str) -> IPv4Network | None:
+    """The subnet that a key stands for, whatever its value is; None when it is no subnet's key."""
     match = _KEY.fullmatch(key.rpartition("/")[2])
     try:
+        return None if match is None else IPv4Network(f"{match[1]}/{match[2]}")
+    except ValueError:
+        return None
+
+
+def parse_lease(key: str, value: str) -> Lease | None:
+    """The lease of a key and value; None when it is no vxlan lease. Peers may be hostile."""
+    subnet = subnet_of(key)
+    try:
         raw = json.loads(value)
-        if match is None or raw["BackendType"] != "vxlan":
+        if subnet is None or raw["BackendType"] != "vxlan":
             return None
         mac = str(raw["BackendData"]["VtepMAC"]).lower()
         lease = Lease(
-            subnet=IPv4Network(f"{match[1]}/{match[2]}"),
+            subnet=subnet,
             public_ip=IPv4Address(raw["PublicIP"]),
             mac=mac,
             vni=int(raw["BackendData"].get("VNI", 1)),

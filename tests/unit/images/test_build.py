@@ -20,6 +20,9 @@ from images.recipes import BASE, ETCD, RECIPES
         ("./lib", "usr/lib"),
         ("./usr/bin/ip", "usr/bin/ip"),
         ("./library/x", "library/x"),
+        ("/etc/release", "etc/release"),
+        ("../../etc/release", "etc/release"),
+        ("./", "."),
     ],
 )
 def test_usr_is_merged(name: str, expected: str) -> None:

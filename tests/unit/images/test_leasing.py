@@ -98,6 +98,11 @@ def test_a_hostile_lease_is_ignored(registry: Registry, etcd: FakeEtcd) -> None:
     assert registry.leases() == {}
 
 
+def test_a_key_without_a_sensible_value_is_occupied(registry: Registry, etcd: FakeEtcd) -> None:
+    etcd.write("/net/subnets/10.84.1.0-24", "{}")
+    assert take(registry, preferred=ONE).lease.subnet == TWO
+
+
 def test_the_default_network_is_written_once(registry: Registry, etcd: FakeEtcd) -> None:
     assert registry.config("") is None
     written = registry.config("10.99.0.0/16")
