@@ -161,6 +161,8 @@ def test_two_hosts_at_once_do_not_meet(new_host: MakeHost) -> None:
     one.run(["touch", "/root/only-here"])
     assert other.systemctl_show("only-here.service", "LoadState") == {"LoadState": "not-found"}
     assert not other.path("/root/only-here").exists()
+    group = "sys/fs/cgroup/system.slice/only-here.service"
+    assert one.path(group).is_dir() and not other.path(group).exists()
     namespaces = [
         host.run(["readlink", "/proc/1/ns/net", "/proc/1/ns/pid"]).stdout for host in (one, other)
     ]
