@@ -21,11 +21,16 @@ CAPABILITIES = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostFacts:
-    """The installer's ids, the kernel's last capability, and for a user their directories."""
+    """The installer's ids, what may be granted, and for a user their directories.
+
+    `capabilities` is the bounding set of the host's first process, a bit for each capability: in a
+    container or a virtual machine it may lack some that the kernel has, and a runtime that is told
+    to grant one of those starts nothing.
+    """
 
     uid: int = 0
     gid: int = 0
-    last_capability: int = len(CAPABILITIES) - 1  # /proc/sys/kernel/cap_last_cap
+    capabilities: int = (1 << len(CAPABILITIES)) - 1
     home: str = "/root"
     user_runtime_directory: str | None = None  # $XDG_RUNTIME_DIR
     atomic: str = "/usr/bin/atomic"
@@ -51,15 +56,16 @@ class HostFacts:
             "STATE_DIRECTORY": state,
             "CONF_DIRECTORY": conf,
             "PIDFILE": f"{user_values.get('RUN_DIRECTORY', run)}/container-{name}.pid",
-            "ALL_PROCESS_CAPABILITIES": all_capabilities(self.last_capability),
+            "ALL_PROCESS_CAPABILITIES": all_capabilities(self.capabilities),
             "RUNTIME": runtime,
             "ATOMIC": self.atomic,
         }
 
 
-def all_capabilities(last: int) -> str:
-    """Every capability that the kernel has, quoted, with commas: `[${ALL_PROCESS_CAPABILITIES}]`.
+def all_capabilities(bounding: int) -> str:
+    """Every capability of the set, quoted, with commas: `[${ALL_PROCESS_CAPABILITIES}]`.
 
     One that is newer than our table is left out: a runtime would not know it either.
     """
-    return ",\n".join(f'"{name}"' for name in CAPABILITIES[: last + 1])
+    named = (name for bit, name in enumerate(CAPABILITIES) if bounding >> bit & 1)
+    return ",\n".join(f'"{name}"' for name in named)

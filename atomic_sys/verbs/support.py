@@ -19,7 +19,7 @@ from atomic_sys.host import Host
 from atomic_sys.model.reference import ImageName
 from atomic_sys.model.source import Source, parse_source
 from atomic_sys.render import render
-from atomic_sys.render.host_facts import CAPABILITIES, HostFacts
+from atomic_sys.render.host_facts import HostFacts
 from atomic_sys.render.render import DefaultTemplates
 
 START_TIMEOUT = 600.0  # seconds; the unit's own TimeoutStartSec= usually ends it before
@@ -73,7 +73,7 @@ def make_view(host: Host, runtime: str) -> HostView:
             facts=HostFacts(
                 uid=os.geteuid(),
                 gid=os.getegid(),
-                last_capability=_last_capability(),
+                capabilities=_capabilities(host),
                 home=os.path.expanduser("~"),
                 atomic=_program(),
             ),
@@ -85,11 +85,15 @@ def make_view(host: Host, runtime: str) -> HostView:
     )
 
 
-def _last_capability() -> int:
-    try:
-        return int(Path("/proc/sys/kernel/cap_last_cap").read_text(encoding="ascii"))
-    except (OSError, ValueError):
-        return len(CAPABILITIES) - 1
+def _capabilities(host: Host) -> int:
+    """What this host's first process may grant; for the root of another one, everything."""
+    if host.manager.online:
+        for line in (
+            Path("/proc/1/status").read_text(encoding="utf-8", errors="replace").splitlines()
+        ):
+            if line.startswith("CapBnd:"):
+                return int(line.split()[1], 16)
+    return HostFacts().capabilities
 
 
 def _program() -> str:

@@ -213,3 +213,22 @@ def test_entries() -> None:
     )
     assert file == RegularFile(("d", "f"), Metadata(0, 0, 0o644), 1)
     assert link == Symlink(("l",), Metadata(0, 0, 0o644), "../t")
+
+
+def test_only_the_padding_at_the_very_end_may_be_missing() -> None:
+    """`umoci insert` leaves it away, with the two blocks of zeros that should follow."""
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as archive:
+        info = tarfile.TarInfo("a")
+        info.size = 700
+        archive.addfile(info, io.BytesIO(b"x" * 700))
+    archive_bytes = stream.getvalue()
+    whole = 512 + 700
+
+    def names(content: bytes) -> list[bytes]:
+        return [member.name for member in TarReader(TarInput([content])).members()]
+
+    assert names(archive_bytes[:whole]) == [b"a"]
+    assert names(archive_bytes[: whole + 100]) == [b"a"]
+    with pytest.raises(InvalidLayer, match="cut off"):
+        names(archive_bytes[: whole - 1])

@@ -118,7 +118,7 @@ def request(
             exports=Exports.parse(files, f"example/{name}"),
         ),
         host=Host(
-            facts=HostFacts(last_capability=1),
+            facts=HostFacts(capabilities=0b11),
             runtime="/usr/bin/runc",
             features=features,
             exists=lambda path: not path.startswith("/nowhere"),
