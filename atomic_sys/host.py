@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import Self
 
 from atomic_sys.fs.directory import make_directories, open_root
-from atomic_sys.fs.lock import LockKind, locked
+from atomic_sys.fs.lock import key_locked
 from atomic_sys.image import registries_conf
 from atomic_sys.image.http import Http
 from atomic_sys.image.registries_conf import Registries
@@ -138,9 +138,7 @@ class Host:
 
     def locked(self, name: ContainerName) -> contextlib.AbstractContextManager[None]:
         """Hold the lock of a container's name."""
-        fd = make_directories(self.root, f"{self.paths.run}/containers", 0o700)
+        fd = make_directories(self.root, self.paths.checkouts)
         self._closing.callback(os.close, fd)
         timeout = self.options.lock_timeout
-        return locked(
-            fd, f"{name}.lock", LockKind.EXCLUSIVE, timeout=timeout, what=f"the container {name}"
-        )
+        return key_locked(fd, ".lock", name.value, timeout=timeout, what=f"the container {name}")

@@ -34,7 +34,6 @@ class Paths:
     vendor_units: str = "/usr/lib/systemd/system"
     tmpfiles: str = "/etc/tmpfiles.d"
     runtime: str = DEFAULT_RUNTIME
-    run: str = "/run/atomic-sys"
 
     @classmethod
     def for_host(cls, root: str, environment: Mapping[str, str]) -> Self:

@@ -11,7 +11,8 @@ import fcntl
 import os
 import struct
 import time
-from collections.abc import Iterator
+import zlib
+from collections.abc import Callable, Iterator
 from enum import Enum
 
 from atomic_sys.errors import Busy
@@ -34,20 +35,43 @@ def locked(dfd: int, name: str, kind: LockKind, *, timeout: float, what: str) ->
     `timeout` is in seconds; `what` names the thing in the error. Raises Busy when another process
     holds it for longer, OSError when the file cannot be made.
     """
+    with _lock_file(dfd, name) as fd:
+        _acquire(lambda: _try(fd, kind), timeout, what)
+        yield
+
+
+@contextlib.contextmanager
+def key_locked(dfd: int, name: str, key: str, *, timeout: float, what: str) -> Iterator[None]:
+    """Hold one key of the lock file `name` exclusively: any number of locks, and one file.
+
+    A key is a byte of the file, by its CRC, so that nothing is left of a key that nobody uses any
+    more; two keys that share a byte only wait for each other. Raises as locked() does.
+    """
+    start = zlib.crc32(key.encode())
+    with _lock_file(dfd, name) as fd:
+        _acquire(lambda: _try_range(fd, LockKind.EXCLUSIVE, start, 1), timeout, what)
+        yield
+
+
+@contextlib.contextmanager
+def _lock_file(dfd: int, name: str) -> Iterator[int]:
     flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
     fd = os.open(component(name), flags, 0o600, dir_fd=dfd)
     try:
-        deadline = time.monotonic() + timeout
-        while not _try(fd, kind):
-            if time.monotonic() >= deadline:
-                raise Busy(
-                    f"{what} is in use by another process",
-                    hint="wait for it, or give more time with --lock-timeout SECONDS",
-                )
-            time.sleep(_POLL)
-        yield
+        yield fd
     finally:
         os.close(fd)
+
+
+def _acquire(attempt: Callable[[], bool], timeout: float, what: str) -> None:
+    deadline = time.monotonic() + timeout
+    while not attempt():
+        if time.monotonic() >= deadline:
+            raise Busy(
+                f"{what} is in use by another process",
+                hint="wait for it, or give more time with --lock-timeout SECONDS",
+            )
+        time.sleep(_POLL)
 
 
 def _try(fd: int, kind: LockKind) -> bool:
@@ -55,11 +79,18 @@ def _try(fd: int, kind: LockKind) -> bool:
         fcntl.flock(fd, kind.value | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
+    if _try_range(fd, kind, 0, 0):
+        return True
+    fcntl.flock(fd, fcntl.LOCK_UN)
+    return False
+
+
+def _try_range(fd: int, kind: LockKind, start: int, length: int) -> bool:
+    """Take an open file description lock of these bytes; a length of 0 is the whole file."""
     record = fcntl.F_RDLCK if kind is LockKind.SHARED else fcntl.F_WRLCK
-    whole_file = struct.pack("hhqqi", record, os.SEEK_SET, 0, 0, 0)  # struct flock
+    request = struct.pack("hhqqi", record, os.SEEK_SET, start, length, 0)  # struct flock
     try:
-        fcntl.fcntl(fd, fcntl.F_OFD_SETLK, whole_file)
+        fcntl.fcntl(fd, fcntl.F_OFD_SETLK, request)
     except (BlockingIOError, PermissionError):
-        fcntl.flock(fd, fcntl.LOCK_UN)
         return False
     return True
