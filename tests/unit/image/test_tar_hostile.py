@@ -254,7 +254,7 @@ def test_cut_off(step: int) -> None:
         if not content_end <= cut <= next_header:
             with pytest.raises(InvalidLayer, match=r"cut off|at the end"):
                 read(data[:cut])
-    assert len(read(data[:between])) == 1
+    assert len(read(data[:next_header])) == 1
     assert len(read(data)) == 2
 
 
