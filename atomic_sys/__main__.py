@@ -15,7 +15,8 @@ from atomic_sys.errors import AtomicSysError, ExitCode, printable
 def main() -> NoReturn:
     """Run the command line of this process and exit with the code of the contract."""
     signal.signal(signal.SIGTERM, _interrupt)
-    signal.signal(signal.SIGHUP, _interrupt)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # or nohup(1) would be for nothing
+        signal.signal(signal.SIGHUP, _interrupt)
     sys.exit(run(sys.argv[1:]))
 
 

@@ -5,7 +5,7 @@ import os
 
 from atomic_sys.engine.file_steps import checksum
 from atomic_sys.engine.observe import Installed, read_deployment_file
-from atomic_sys.fs.directory import open_in_root
+from atomic_sys.fs.directory import open_directory
 from atomic_sys.paths import Paths
 
 
@@ -32,7 +32,7 @@ def drift(installed: Installed, root: int, paths: Paths) -> tuple[str, ...]:
 def _checksum(root: int, path: str) -> str | None:
     directory, _, name = path.rpartition("/")
     try:
-        fd = open_in_root(root, directory or ".")
+        fd = open_directory(root, directory or ".")
     except (FileNotFoundError, NotADirectoryError):
         return None
     try:

@@ -5,6 +5,7 @@ import contextlib
 import errno
 import hashlib
 import os
+import stat
 from collections.abc import Iterator
 from functools import partial
 
@@ -24,7 +25,7 @@ from atomic_sys.engine.operations import (
 from atomic_sys.engine.steps import Tools, UndoLog, perform
 from atomic_sys.errors import AtomicSysError
 from atomic_sys.fs.atomic import swap_symlink, sync_file_system, write_file
-from atomic_sys.fs.directory import exists, open_in_root, read_link, remove_tree
+from atomic_sys.fs.directory import exists, open_directory, read_link, remove_tree
 
 
 class AlreadyThere(AtomicSysError):
@@ -34,7 +35,7 @@ class AlreadyThere(AtomicSysError):
 @contextlib.contextmanager
 def opened_in_root(tools: Tools, path: str) -> Iterator[int]:
     """The directory at `path` below the root, open for the length of the block."""
-    fd = open_in_root(tools.root, path)
+    fd = open_directory(tools.root, path)
     try:
         yield fd
     finally:
@@ -154,11 +155,12 @@ def _swap(tools: Tools, path: str, name: str, target: str) -> None:
 def _(operation: RemoveFile, tools: Tools, _undo: UndoLog) -> None:
     path, _, name = operation.path.rpartition("/")
     try:
-        parent = open_in_root(tools.root, path or ".")
-    except FileNotFoundError:
+        parent = open_directory(tools.root, path or ".")
+    except (FileNotFoundError, NotADirectoryError):
         return
     try:
-        if operation.sha256 is None or checksum(parent, name) in (operation.sha256, None):
+        found = None if operation.sha256 is None else checksum(parent, name)
+        if found in (operation.sha256, None):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(name, dir_fd=parent)
             return
@@ -188,14 +190,18 @@ NO_CONTENT = "0"  # the predecessor's checksum of a link or directory
 
 
 def checksum(parent: int, name: str) -> str | None:
-    """sha256 of a file in hex, `0` for a link, None when there is nothing."""
+    """sha256 of a file in hex, `0` for a link, None when there is nothing.
+
+    Something else that has taken the name, a directory or a pipe, is as no record has it.
+    """
     try:
+        info = os.stat(name, dir_fd=parent, follow_symlinks=False)
+        if stat.S_ISLNK(info.st_mode):
+            return NO_CONTENT
+        if not stat.S_ISREG(info.st_mode):
+            return "special"
         fd = os.open(name, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW, dir_fd=parent)
     except FileNotFoundError:
         return None
-    except OSError as error:
-        if error.errno == errno.ELOOP:
-            return NO_CONTENT
-        raise
     with os.fdopen(fd, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from atomic_sys.errors import AtomicSysError, NotFound
 from atomic_sys.fs.atomic import read_file
-from atomic_sys.fs.directory import exists, open_in_root, read_link
+from atomic_sys.fs.directory import exists, open_directory, read_link
 from atomic_sys.model.names import ContainerName
 from atomic_sys.model.record import RECORD_LIMIT, RECORD_NAME, Record
 from atomic_sys.paths import Paths
@@ -44,20 +44,21 @@ class NameState:
     name: ContainerName
     installed: Installed | None
     deployments: tuple[int, ...]  # numbers of NAME.N, also of those that nothing points to
+    taken: tuple[int, ...]  # those, and the N of another container that is called NAME.N
     unit_exists: bool
     vendor_unit_exists: bool
     tmpfiles_exist: bool
 
     @property
     def free_number(self) -> int:
-        """The lowest number that no deployment has."""
-        return next(n for n in range(len(self.deployments) + 1) if n not in self.deployments)
+        """The lowest number that nothing has."""
+        return next(n for n in range(len(self.taken) + 1) if n not in self.taken)
 
 
 @contextlib.contextmanager
 def _directory(root: int, path: str) -> Iterator[int | None]:
     try:
-        fd = open_in_root(root, path)
+        fd = open_directory(root, path)
     except (FileNotFoundError, NotADirectoryError):
         yield None
         return
@@ -76,16 +77,27 @@ def exists_in(root: int, directory: str, name: str) -> bool:
 def observe(root: int, paths: Paths, name: ContainerName) -> NameState:
     """Everything that an operation on this name needs to know. Raises OSError."""
     with _directory(root, paths.checkouts) as fd:
-        names = [] if fd is None else os.listdir(fd)
-    matches = [m for n in names if (m := _DEPLOYMENT.fullmatch(n)) and m["name"] == name.value]
+        numbers = {} if fd is None else _numbers(fd, name)
     return NameState(
         name=name,
         installed=find(root, paths, name),
-        deployments=tuple(sorted(int(match["number"]) for match in matches)),
+        deployments=tuple(number for number, kind in numbers.items() if kind),
+        taken=tuple(numbers),
         unit_exists=exists_in(root, paths.units, name.unit),
         vendor_unit_exists=exists_in(root, paths.vendor_units, name.unit),
         tmpfiles_exist=exists_in(root, paths.tmpfiles, name.tmpfiles),
     )
+
+
+def _numbers(checkouts: int, name: ContainerName) -> dict[int, bool]:
+    """The N of every NAME.N in their order, and whether it is a directory.
+
+    The link NAME.N is the container of that name, and no deployment of ours.
+    """
+    matches = (_DEPLOYMENT.fullmatch(found) for found in os.listdir(checkouts))
+    ours = [match for match in matches if match and match["name"] == name.value]
+    found = {int(match["number"]): _is_directory(checkouts, match[0]) for match in ours}
+    return dict(sorted(found.items()))
 
 
 def find(root: int, paths: Paths, name: ContainerName) -> Installed | None:
@@ -129,7 +141,11 @@ def installed(root: int, paths: Paths) -> tuple[Installed, ...]:
 
 
 def _is_directory(fd: int, name: str) -> bool:
-    return stat.S_ISDIR(os.stat(name, dir_fd=fd, follow_symlinks=False).st_mode)
+    try:
+        info = os.stat(name, dir_fd=fd, follow_symlinks=False)
+    except FileNotFoundError:  # since it was listed
+        return False
+    return stat.S_ISDIR(info.st_mode)
 
 
 def _read(root: int, name: ContainerName, path: str, *, preinstalled: bool) -> Installed:

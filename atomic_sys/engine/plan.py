@@ -134,7 +134,7 @@ def plan_uninstall(
 ) -> Plan:
     """The operations that remove a container.
 
-    The link and the deployments go last: until then it can be tried again. State is kept.
+    The link goes last: until then the container is found, and it can be tried again. State is kept.
     """
     name = installed.name
     record = installed.record
@@ -159,7 +159,7 @@ def plan_uninstall(
         RemoveFile(path=f"{paths.tmpfiles}/{name.tmpfiles}"),
         *(RemoveFile(path=path, sha256=checksum) for path, checksum in host_files.items()),
         *(RemoveEmptyDirectory(path=path) for path in reversed(directories)),
-        RemoveFile(path=f"{paths.checkouts}/{name}"),
         *(RemoveTree(directory=paths.checkouts, name=f"{name}.{n}") for n in deployments),
+        RemoveFile(path=f"{paths.checkouts}/{name}"),
     ]
     return tuple(operations)

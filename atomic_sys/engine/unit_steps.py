@@ -83,11 +83,14 @@ def _(operation: Stop, tools: Tools, _undo: UndoLog) -> None:
     """A start that timed out leaves the container alive in its scope: the runtime is asked too."""
     if not tools.manager.online:
         return
-    try:
-        tools.manager.stop(operation.unit, timeout=tools.start_timeout)
-        tools.manager.reset_failed(operation.unit)
-    except SystemdError as error:  # the runtime may still end it
-        log.warn(str(error))
+    for end in (
+        partial(tools.manager.stop, operation.unit, timeout=tools.start_timeout),
+        partial(tools.manager.reset_failed, operation.unit),
+    ):
+        try:
+            end()
+        except SystemdError as error:  # the runtime may still end it
+            log.warn(str(error))
     if operation.runtime and os.path.exists(operation.runtime):
         delete = Command(argv=[operation.runtime, "delete", "--force", operation.container])
         if (done := delete.run()).returncode != 0 and "does not exist" not in done.stderr_tail:

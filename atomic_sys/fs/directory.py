@@ -72,6 +72,14 @@ def open_in_root(dfd: int, path: str, flags: int = _DIRECTORY, mode: int = 0) ->
     raise OSError(code, os.strerror(code), path)
 
 
+def open_directory(dfd: int, path: str) -> int:
+    """Open the directory at `path` as if `dfd` were the root; it may be a link to one.
+
+    Raises OSError.
+    """
+    return open_in_root(dfd, path, os.O_RDONLY | os.O_DIRECTORY)
+
+
 def make_directories(dfd: int, path: str, mode: int = 0o755) -> int:
     """Open the directory `path` below `dfd`, making what is missing; returns its descriptor.
 
@@ -86,7 +94,7 @@ def make_directories(dfd: int, path: str, mode: int = 0o755) -> int:
             done.append(component(part))
             with contextlib.suppress(FileExistsError):
                 os.mkdir(part, mode, dir_fd=fd)
-            below = open_in_root(dfd, "/".join(done), os.O_RDONLY | os.O_DIRECTORY)
+            below = open_directory(dfd, "/".join(done))
             os.close(fd)
             fd = below
     except BaseException:

@@ -22,6 +22,7 @@ from atomic_sys.model.strict_json import (
 
 RECORD_NAME = "info"
 RECORD_LIMIT = 4 << 20  # bytes
+_YEAR_10000 = 253402300800  # seconds since the epoch; no calendar goes further
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +92,7 @@ class Record:
             image=as_string(body.get("image"), f"{what}: image"),
             revision=_text(body, "revision", what),
             commit=_text(body, "ostree-commit", what),
-            created=int(_number(body, "created", what)),
+            created=_created(body, what),
             values=as_string_map(body.get("values"), f"{what}: values"),
             user_values=as_string_map(body.get("user-values"), f"{what}: user-values"),
             has_service=body.get("has-container-service") is not False,
@@ -138,9 +139,12 @@ def _text(body: Mapping[str, Json], key: str, what: str) -> str:
     return "" if value is None else as_string(value, f"{what}: {key}")
 
 
-def _number(body: Mapping[str, Json], key: str, what: str) -> float:
-    value = body.get(key, 0)
-    return value if isinstance(value, float) else as_integer(value, f"{what}: {key}")
+def _created(body: Mapping[str, Json], what: str) -> int:
+    value = body.get("created", 0)
+    seconds = value if isinstance(value, float) else as_integer(value, f"{what}: created")
+    if not 0 <= seconds < _YEAR_10000:
+        raise InvalidJson(f"{what}: created is no time")
+    return int(seconds)
 
 
 def _host_files(body: Mapping[str, Json], what: str) -> dict[str, str]:
