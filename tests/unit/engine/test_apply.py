@@ -102,7 +102,7 @@ def fake_tmpfiles(root: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         removed.extend(files)
         raise AtomicSysError("no such file")
 
-    monkeypatch.setattr(unit_steps.tmpfiles, "remove", remove)
+    monkeypatch.setattr(systemd_tmpfiles, "remove", remove)
     return removed
 
 
