@@ -29,8 +29,9 @@ FULL = Record(
     unknown={"future": {"a": [1]}},
 )
 # As `atomic install` 1.22 wrote it.
-PREDECESSOR = b"""{"image": "etcd", "revision": "d1", "ostree-commit": "c1", 
-"created": 1500000000.5, "values": {"NAME": "etcd", "RUN_DIRECTORY": "/run"}, "has-container-service": true,
+PREDECESSOR = b"""{"image": "etcd", "revision": "d1", "ostree-commit": "c1",
+"created": 1500000000.5, "values": {"NAME": "etcd", "RUN_DIRECTORY": "/run"},
+"has-container-service": true,
 "installed-files": ["/usr/local/bin/etcdctl", "/usr/local/x"],
 "installed-files-checksum": {"/usr/local/bin/etcdctl": "ab"}, "installed-files-template": null,
 "rename-installed-files": null, "rpm-installed": null, "system-package": "no", "remote": null,
