@@ -12,6 +12,7 @@ from atomic_sys.cli.options import GlobalOptions
 from atomic_sys.cli.output import Output
 from atomic_sys.cli.progress import reporting
 from atomic_sys.engine.operations import InstallHostFile, Operation, WriteFile
+from atomic_sys.engine.plan import SECRET_MODE
 from atomic_sys.errors import ExitCode, UsageError
 from atomic_sys.model.stream import read_limited
 from atomic_sys.render.unit import Ordering
@@ -166,6 +167,8 @@ def _print_plan(result: InstallResult) -> None:
 def _diff(operation: Operation) -> list[str]:
     if not isinstance(operation, WriteFile | InstallHostFile) or operation.content is None:
         return []
+    if isinstance(operation, WriteFile) and operation.mode == SECRET_MODE:
+        return ["(has secret values)"]
     try:
         lines = operation.content.decode().splitlines()
     except UnicodeDecodeError:

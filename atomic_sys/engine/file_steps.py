@@ -152,7 +152,7 @@ def _swap(tools: Tools, path: str, name: str, target: str) -> None:
 
 
 @perform.register
-def _(operation: RemoveFile, tools: Tools, _undo: UndoLog) -> None:
+def _(operation: RemoveFile, tools: Tools, undo: UndoLog) -> None:
     path, _, name = operation.path.rpartition("/")
     try:
         parent = open_directory(tools.root, path or ".")
@@ -161,8 +161,12 @@ def _(operation: RemoveFile, tools: Tools, _undo: UndoLog) -> None:
     try:
         found = None if operation.sha256 is None else checksum(parent, name)
         if found in (operation.sha256, None):
-            with contextlib.suppress(FileNotFoundError):
+            try:
                 os.unlink(name, dir_fd=parent)
+            except FileNotFoundError:
+                pass
+            except IsADirectoryError:  # the predecessor recorded those that it made
+                perform(RemoveEmptyDirectory(path=operation.path), tools, undo)
             return
         log.warn(f"Will not delete {operation.path} as it was manually modified.")
     finally:
@@ -190,13 +194,13 @@ NO_CONTENT = "0"  # the predecessor's checksum of a link or directory
 
 
 def checksum(parent: int, name: str) -> str | None:
-    """sha256 of a file in hex, `0` for a link, None when there is nothing.
+    """sha256 of a file in hex, `0` for a link or directory, None when there is nothing.
 
-    Something else that has taken the name, a directory or a pipe, is as no record has it.
+    A pipe or the like that has taken the name is as no record has it.
     """
     try:
         info = os.stat(name, dir_fd=parent, follow_symlinks=False)
-        if stat.S_ISLNK(info.st_mode):
+        if stat.S_ISLNK(info.st_mode) or stat.S_ISDIR(info.st_mode):
             return NO_CONTENT
         if not stat.S_ISREG(info.st_mode):
             return "special"

@@ -35,6 +35,8 @@ from atomic_sys.paths import Paths
 from atomic_sys.render.render import Rendered
 from atomic_sys.render.tmpfiles import created_paths
 
+SECRET_MODE = 0o600  # of a file with values that are not to be shown
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
@@ -60,7 +62,7 @@ def plan_install(wanted: Wanted, paths: Paths, is_free: Callable[[str], bool]) -
     """The operations that install a container under a name that is free."""
     name, rendered = wanted.name, wanted.rendered
     path = deployment_path(paths, name, wanted.number)
-    secret = 0o600 if rendered.values.secrets else 0o644
+    secret = SECRET_MODE if rendered.values.secrets else 0o644
     operations: list[Operation] = [
         MakeDirectory(directory=paths.checkouts, name=f"{name}.{wanted.number}")
     ]

@@ -97,7 +97,9 @@ class Record:
             user_values=as_string_map(body.get("user-values"), f"{what}: user-values"),
             has_service=body.get("has-container-service") is not False,
             host_files=_host_files(body, what),
-            host_directories=as_strings(body.get("installed-directories"), f"{what}: directories"),
+            host_directories=_checked(
+                as_strings(body.get("installed-directories"), f"{what}: directories"), what
+            ),
             host_file_templates=as_strings(body.get("installed-files-template"), what),
             renamed_files=as_string_map(body.get("rename-installed-files"), what),
             use_links=body.get("use-links") is not False,
@@ -151,7 +153,12 @@ def _host_files(body: Mapping[str, Json], what: str) -> dict[str, str]:
     """Path -> checksum; a file that the predecessor recorded without one counts as changed."""
     checksums = as_string_map(body.get("installed-files-checksum"), f"{what}: checksums")
     paths = as_strings(body.get("installed-files"), f"{what}: installed-files")
-    for path in (*paths, *checksums):
+    _checked((*paths, *checksums), what)
+    return {path: checksums.get(path, "") for path in paths} | checksums
+
+
+def _checked(paths: tuple[str, ...], what: str) -> tuple[str, ...]:
+    for path in paths:
         if not path.startswith("/") or ".." in path.split("/"):
             raise InvalidJson(f"{what}: installed file {path!r} is no absolute path")
-    return {path: checksums.get(path, "") for path in paths} | checksums
+    return paths

@@ -38,7 +38,7 @@ from atomic_sys.engine.operations import (
 )
 from atomic_sys.engine.steps import Tools, UndoLog, perform
 from atomic_sys.errors import AtomicSysError
-from atomic_sys.systemd import tmpfiles as systemd_tmpfiles
+from atomic_sys.systemd import tmpfiles
 from tests.support.layers import listing
 from tests.unit.engine.hosts import WANTS, FakeManager, make_root, tools_for
 
@@ -95,14 +95,14 @@ def fake_tmpfiles(root: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     removed: list[str] = []
     data = root / "run/etcd/data"
     monkeypatch.setattr(
-        systemd_tmpfiles, "create", lambda *_, **__: data.mkdir(parents=True, exist_ok=True)
+        tmpfiles, "create", lambda *_, **__: data.mkdir(parents=True, exist_ok=True)
     )
 
     def remove(files: list[str], **_: str) -> None:
         removed.extend(files)
         raise AtomicSysError("no such file")
 
-    monkeypatch.setattr(systemd_tmpfiles, "remove", remove)
+    monkeypatch.setattr(tmpfiles, "remove", remove)
     return removed
 
 
