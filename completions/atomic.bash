@@ -13,6 +13,8 @@ _atomic_options() {
         ;;
     uninstall) echo '-h --help --storage --lock-timeout' ;;
     pull) echo '-h --help --storage --json --lock-timeout' ;;
+    inspect) echo '-h --help --raw --config -n --no-tags' ;;
+    list-tags) echo '-h --help' ;;
     'containers list' | 'images list')
         echo '-h --help -a --all -f --filter -n --noheading --no-trunc -q --quiet --json'
         ;;
@@ -26,7 +28,7 @@ _atomic_options() {
 # What can stand where no option does.
 _atomic_words() {
     case $1 in
-    '') echo 'install uninstall pull containers images' ;;
+    '') echo 'install uninstall pull inspect list-tags containers images' ;;
     containers) echo 'list status delete' ;;
     images) echo 'list delete prune' ;;
     uninstall | 'containers status' | 'containers delete') atomic containers list --all -q 2>/dev/null ;;
@@ -74,7 +76,7 @@ _atomic() {
         return
     elif [[ $current == -* ]]; then
         mapfile -t COMPREPLY < <(compgen -W "$(_atomic_options "$verb")" -- "$current")
-    elif [[ $verb == install || $verb == pull ]]; then
+    elif [[ $verb == install || $verb == pull || $verb == inspect ]]; then
         mapfile -t COMPREPLY < <(compgen -f -- "$current") # the directory of oci:DIR
     else
         mapfile -t COMPREPLY < <(compgen -W "$(_atomic_words "$verb")" -- "$current")

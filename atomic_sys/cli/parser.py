@@ -39,6 +39,8 @@ VERBS = (
     Verb("install", "install", "install an image as a system container"),
     Verb("uninstall", "uninstall", "remove a system container, keeping its state"),
     Verb("pull", "pull", "pull an image into the store"),
+    Verb("inspect", "inspect", "show an image of a registry or a file, pulling nothing"),
+    Verb("list-tags", "list_tags", "list the tags of a repository in a registry"),
     Verb("containers list", "containers_list", "list system containers"),
     Verb("containers status", "containers_status", "show one container in detail"),
     Verb("containers delete", "containers_delete", "remove system containers"),

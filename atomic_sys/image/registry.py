@@ -16,6 +16,7 @@ from atomic_sys.image.http import Http, Request, Tls
 from atomic_sys.image.http_response import NetworkError, Response
 from atomic_sys.image.origin import RawManifest
 from atomic_sys.image.registries_conf import Registries
+from atomic_sys.image.tags import PAGE_LIMIT, Page, read_tags
 from atomic_sys.log import debug, warn
 from atomic_sys.model.digest import Digest
 from atomic_sys.model.manifest import ACCEPT, MANIFEST_LIMIT, Descriptor
@@ -100,6 +101,21 @@ class RegistryOrigin:
         with self._get(f"blobs/{descriptor.digest}", {}) as response:
             self._check(response, what)
             yield from verified(response.chunks(), descriptor.digest, descriptor.size)
+
+    def tags(self) -> tuple[str, ...]:
+        """The tags of the repository, in the registry's order.
+
+        Raises NotInRegistry, NetworkError, TooLarge, or InvalidJson.
+        """
+        what = f"tags of {self._place.name}"
+
+        def fetch(query: str) -> Page:
+            with self._get(f"tags/list{query}", {}) as response:
+                self._check(response, what)
+                body = response.read(PAGE_LIMIT, what)
+                return Page(body=body, link=response.header("Link"))
+
+        return read_tags(fetch, f"{self._reached().url}/v2/{self._place.path}/tags/list")
 
     def _check(self, response: Response, what: str) -> None:
         if response.status == 200:
