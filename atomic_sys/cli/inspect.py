@@ -15,7 +15,9 @@ from atomic_sys.verbs.inspect import inspect, inspect_config, inspect_raw
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     add = parser.add_argument
-    add("image", metavar="IMAGE", help="docker://..., oci:DIR[:TAG]")
+    add(
+        "image", metavar="IMAGE", help="docker://..., oci:DIR[:TAG], dir:DIR, oci-archive:FILE, ..."
+    )
     add("--raw", action="store_true", help="print the manifest, or with --config that, as it is")
     add("--config", action="store_true", help="print the image's configuration")
     add("-n", "--no-tags", action="store_true", help="do not list the tags of the repository")

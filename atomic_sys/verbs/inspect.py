@@ -17,7 +17,7 @@ from atomic_sys.model import image_config, strict_json
 from atomic_sys.model.image_config import CONFIG_LIMIT
 from atomic_sys.model.manifest import Descriptor, Manifest
 from atomic_sys.model.reference import DEFAULT_TAG
-from atomic_sys.model.source import RegistrySource
+from atomic_sys.model.source import DockerArchiveSource, RegistrySource, Source
 from atomic_sys.model.stream import TooLarge
 from atomic_sys.model.strict_json import Json, as_object
 from atomic_sys.verbs.support import locate, parse_image
@@ -79,14 +79,14 @@ def inspect(image: str, host: Host, *, tags: bool) -> Inspected:
     Raises AtomicSysError; a registry that does not list its tags is worth a warning only.
     """
     with doing(f"inspecting {image}"):
-        origin = locate(host, parse_image(image)).origin
+        source = parse_image(image)
+        origin = locate(host, source).origin
         resolved = resolve(origin, host.platform)
-        repository = origin.reference.name if isinstance(origin, RegistryOrigin) else None
         return Inspected(
             named=resolved.index or resolved.raw,
             manifest=resolved.manifest,
             config=_config(origin, resolved.manifest.config),
-            repository=repository,
+            repository=_repository(source, origin),
             tags=_tags(origin) if tags else (),
         )
 
@@ -102,6 +102,14 @@ def list_tags(repository: str, host: Host) -> dict[str, Json]:
     origin = RegistryOrigin(host.http, source, host.registries)
     with doing(f"listing the tags of {repository}"):
         return {"Repository": origin.reference.name, "Tags": list(origin.tags())}
+
+
+def _repository(source: Source, origin: Origin) -> str | None:
+    if isinstance(origin, RegistryOrigin):
+        return origin.reference.name
+    if isinstance(source, DockerArchiveSource) and source.reference is not None:
+        return source.reference.name
+    return None
 
 
 def _tags(origin: Origin) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """`inspect` and `list-tags` say what skopeo says, on a real registry and on files."""
 
+import hashlib
 import json
 import subprocess
 from collections.abc import Iterator
@@ -55,6 +56,13 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str,
         copy = ("skopeo", "copy", "--quiet", "--dest-tls-verify=false")
         run(*copy, f"oci:{layout}:1", f"docker://{host}/ns/image:oci")
         run(*copy, "--format=v2s2", f"oci:{layout}:1", f"docker://{host}/ns/image:docker")
+        files = layout.parent
+        for target in (
+            "dir:{}/dir",
+            "oci-archive:{}/oci.tar:1",
+            "docker-archive:{}/docker.tar:h/i:1",
+        ):
+            run("skopeo", "copy", "--quiet", f"oci:{layout}:1", target.format(files))
         yield root, host, layout
 
 
@@ -64,6 +72,9 @@ def images(world: tuple[Path, str, Path]) -> list[str]:
         f"docker://{host}/ns/image:oci",
         f"docker://{host}/ns/image:docker",
         f"oci:{layout}:1",
+        f"dir:{layout.parent}/dir",
+        f"oci-archive:{layout.parent}/oci.tar:1",
+        f"docker-archive:{layout.parent}/docker.tar:h/i:1",
     ]
 
 
@@ -72,14 +83,14 @@ def skopeo(*argv: str) -> bytes:
     return run("skopeo", argv[0], *insecure, *argv[1:])
 
 
-@pytest.mark.parametrize("number", range(3))
+@pytest.mark.parametrize("number", range(6))
 @pytest.mark.parametrize("options", [("--raw",), ("--config", "--raw")], ids=" ".join)
 def test_raw_bytes(world: tuple[Path, str, Path], number: int, options: tuple[str, ...]) -> None:
     image = images(world)[number]
     assert atomic(world[0], "inspect", *options, image) == skopeo("inspect", *options, image)
 
 
-@pytest.mark.parametrize("number", range(3))
+@pytest.mark.parametrize("number", range(6))
 @pytest.mark.parametrize("options", [(), ("--config",), ("--no-tags",)], ids=" ".join)
 def test_documents(world: tuple[Path, str, Path], number: int, options: tuple[str, ...]) -> None:
     image = images(world)[number]
@@ -122,3 +133,33 @@ def test_nothing_is_stored(world: tuple[Path, str, Path]) -> None:
     atomic(root, "inspect", f"docker://{host}/ns/image:oci")
     assert not (root / "var").exists()
     assert not (root / "ostree").exists()
+
+
+@pytest.mark.parametrize("number", range(3, 6))
+def test_files_of_skopeo_are_pulled(
+    world: tuple[Path, str, Path], tmp_path: Path, number: int
+) -> None:
+    _, _, layout = world
+    image = images(world)[number]
+    transport, _, path = image.partition(":")
+    file = path.removesuffix(":1").removesuffix(":h/i")
+    scope = "" if transport == "docker-archive" else file
+    policy = {
+        "default": [{"type": "reject"}],
+        "transports": {transport: {scope: [{"type": "insecureAcceptAnything"}]}},
+    }
+    (tmp_path / "etc/containers").mkdir(parents=True)
+    (tmp_path / "etc/containers/policy.json").write_text(json.dumps(policy))
+    pulled = json.loads(atomic(tmp_path, "pull", "--json", image))
+    raw = skopeo("inspect", "--raw", image)
+    assert pulled["digest"] == f"sha256:{hashlib.sha256(raw).hexdigest()}"
+    wanted = json.loads(skopeo("inspect", "--raw", f"oci:{layout}:1"))["config"]["digest"]
+    assert json.loads(raw)["config"]["digest"] == wanted
+    (ref,) = (tmp_path / "var/lib/containers/atomic/.storage/ostree").glob(
+        f"refs/heads/ociimage/{wanted.removeprefix('sha256:')}"
+    )
+    run("ostree", f"--repo={ref.parents[3]}", "fsck", "--quiet")
+    assert not json.loads(atomic(tmp_path, "pull", "--json", image))["changed"]
+    policy["transports"] = {transport: {"/elsewhere": policy["default"]}} if scope else {}
+    (tmp_path / "etc/containers/policy.json").write_text(json.dumps(policy))
+    assert atomic(tmp_path, "pull", image, status=6) == b""
