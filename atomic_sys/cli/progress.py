@@ -50,6 +50,8 @@ class TerminalReport:
             TimeRemainingColumn(),
             console=Console(stderr=True),
             transient=True,
+            # It would print on the console, stderr, what a pipe behind stdout waits for.
+            redirect_stdout=sys.stdout.isatty(),
         )
 
     def say(self, line: str) -> None:

@@ -3,7 +3,6 @@
 
 import io
 import json
-from collections.abc import Iterator
 
 import pytest
 
@@ -83,20 +82,19 @@ def test_nobody_is_asked_without_a_terminal_or_with_y(
     assert capsys.readouterr() == ("", "")
 
 
-@pytest.fixture
-def terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[Terminal]:
-    error = Terminal()
-    monkeypatch.setattr("sys.stderr", error)
-    yield error
-    monkeypatch.undo()
-
-
 LAYER = Descriptor(
-    media_type="application/vnd.oci.image.layer.v1.tar", digest=Digest.of(b"x"), size=10
+    media_type="application/vnd.oci.image.layer.v1.tar",
+    digest=Digest.of(b"x"),
+    size=10,
+    annotations={},
 )
 
 
-def test_bars_are_for_terminals(terminal: Terminal, capsys: pytest.CaptureFixture[str]) -> None:
+def test_bars_are_for_terminals(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stderr", terminal)
     with reporting(Output()) as report:
         assert isinstance(report, TerminalReport)
         with report.transfer(LAYER) as advance:
