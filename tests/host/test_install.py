@@ -30,10 +30,10 @@ WorkingDirectory=$DESTDIR
 WantedBy=multi-user.target
 """
 TMPFILES = b"d /var/lib/of-${NAME} 0700 - - - -\nd /run/of-${NAME}/deep 0700 - - - -\n"
-NEVER_READY = b"Type=notify\nNotifyAccess=all\nTimeoutStartSec=3\n"
+NEVER_READY = b"Type=notify\nNotifyAccess=all\nTimeoutStartSec=3\nTimeoutStopSec=2\n"
 # Ends whoever installs it in the middle of the start, when the container is there.
 KILLS = (
-    b"Type=exec\n"
+    b"Type=exec\nTimeoutStopSec=5\n"
     b"ExecStartPost=/bin/sh -c 'xargs kill -TERM < /run/installer.pid; exec sleep infinity'"
 )
 HOST_FILE = {"hostfs/usr/local/bin/of-container": b"#!/bin/sh\n", "hostfs/etc/of/a": b"a"}
@@ -160,7 +160,8 @@ def test_an_image_in_use_stays_and_a_declined_deletion_too(ready: Host) -> None:
 
 def test_two_at_once_install_it_once(ready: Host) -> None:
     before = snapshot(ready)
-    one = f"atomic install --now {source('good')} --name twice > /run/said-$i 2>&1; echo $? >> /run/said-$i"
+    install = f"atomic install --now {source('good')} --name twice"
+    one = f"{install} > /run/said-$i 2>&1; echo $? >> /run/said-$i"
     ready.run(["sh", "-c", f"for i in 1 2; do ({one}) & done; wait"], timeout=120)
     said = [ready.path(f"/run/said-{number}").read_text() for number in (1, 2)]
     for number in (1, 2):
