@@ -34,7 +34,7 @@ NEVER_READY = b"Type=notify\nNotifyAccess=all\nTimeoutStartSec=3\nTimeoutStopSec
 # Ends whoever installs it in the middle of the start, when the container is there.
 KILLS = (
     b"Type=exec\nTimeoutStopSec=5\n"
-    b"ExecStartPost=/bin/sh -c 'xargs kill -TERM < /run/installer.pid; exec sleep infinity'"
+    b"ExecStartPost=/bin/sh -c 'kill -TERM `cat /run/installer.pid`; exec sleep infinity'"
 )
 HOST_FILE = {"hostfs/usr/local/bin/of-container": b"#!/bin/sh\n", "hostfs/etc/of/a": b"a"}
 IMAGES: Mapping[str, tuple[str, Mapping[str, bytes]]] = {
