@@ -73,7 +73,7 @@ bench: venv
 
 install:
 	$(PYTHON) -m pip install --no-deps --no-build-isolation --root-user-action=ignore \
-	    $(if $(DESTDIR),--root $(DESTDIR)) --prefix $(PREFIX) .
+	    $(if $(DESTDIR),--root $(DESTDIR) --ignore-installed) --prefix $(PREFIX) .
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .apt.log

@@ -23,7 +23,28 @@ EFFECTS = {
     "requests",
 }  # fmt: skip
 PURE_ROOMS = {"model", "render"}
-PURE_FILES = {"store.images", "store.objects", "store.tree", "store.variant"}
+PURE_FILES = {
+    "engine.operations",
+    "engine.report",
+    "store.images",
+    "store.objects",
+    "store.tree",
+    "store.variant",
+    "trust.fields",
+    "trust.framing",
+    "trust.gpg_status",
+    "trust.identity",
+    "trust.judge",
+    "trust.lookaside",
+    "trust.openpgp",
+    "trust.payload",
+    "trust.policy",
+    "trust.requirements",
+    "trust.scopes",
+    "trust.sigstore_policy",
+    "trust.verdict",
+    "trust.verifier",
+}
 MAX_LINES = 300
 
 

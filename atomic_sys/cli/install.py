@@ -147,7 +147,9 @@ def _print(result: InstallResult, request: Install, output: Output) -> None:
         output.say(f"{result.name} already present")
     elif request.dry_run:
         _print_plan(result)
-    elif not request.start and request.enable:
+    elif request.start:
+        log.note(f"{result.name} is installed and active")
+    else:
         log.note(f"{result.name} is installed; start it with: systemctl start {result.name}")
 
 

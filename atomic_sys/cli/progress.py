@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 from atomic_sys.cli.output import Output
 from atomic_sys.engine.report import Report
+from atomic_sys.errors import printable
 from atomic_sys.model.manifest import Descriptor
 
 
@@ -50,13 +51,17 @@ class TerminalReport:
             TimeRemainingColumn(),
             console=Console(stderr=True),
             transient=True,
-            # It would print on the console, stderr, what a pipe behind stdout waits for.
-            redirect_stdout=sys.stdout.isatty(),
+            # Else rich would take what is for stdout, wrap it, and print it to stderr.
+            redirect_stdout=False,
+            redirect_stderr=False,
         )
 
     def say(self, line: str) -> None:
-        """Print the line above the bars."""
-        self._output.say(line)
+        """Print the line, above the bars where both go to the terminal."""
+        if self._output.json or not sys.stdout.isatty():
+            self._output.say(line)
+            return
+        self.progress.console.print(printable(line), markup=False, highlight=False, soft_wrap=True)
 
     @contextlib.contextmanager
     def transfer(self, descriptor: Descriptor) -> Iterator[Callable[[int], None]]:

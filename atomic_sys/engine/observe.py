@@ -19,6 +19,7 @@ from atomic_sys.model.record import RECORD_LIMIT, RECORD_NAME, Record
 from atomic_sys.paths import Paths
 
 _DEPLOYMENT = re.compile(r"(?P<name>.+)\.(?P<number>0|[1-9][0-9]{0,8})")
+DROP_IN_NAME = "50-atomic-sys.conf"  # in NAME.service.d, what --after and its kin ask for
 _CONFIG_LIMIT = 4 << 20  # bytes
 
 
@@ -48,6 +49,7 @@ class NameState:
     unit_exists: bool
     vendor_unit_exists: bool
     tmpfiles_exist: bool
+    drop_in_exists: bool
 
     @property
     def free_number(self) -> int:
@@ -86,6 +88,7 @@ def observe(root: int, paths: Paths, name: ContainerName) -> NameState:
         unit_exists=exists_in(root, paths.units, name.unit),
         vendor_unit_exists=exists_in(root, paths.vendor_units, name.unit),
         tmpfiles_exist=exists_in(root, paths.tmpfiles, name.tmpfiles),
+        drop_in_exists=exists_in(root, f"{paths.units}/{name.unit}.d", DROP_IN_NAME),
     )
 
 

@@ -193,7 +193,7 @@ class RemoveFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemoveEmptyDirectory:
-    """Remove a directory that was made for host files, if nothing else has come to it."""
+    """Remove a directory that was made for the container, if nothing else has come to it."""
 
     path: str
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from atomic_sys.engine.host_files import HostFilePlan, missing_parents
-from atomic_sys.engine.observe import Installed
+from atomic_sys.engine.observe import DROP_IN_NAME, Installed, NameState
 from atomic_sys.engine.operations import (
     CheckOut,
     CreateTmpfiles,
@@ -35,7 +35,6 @@ from atomic_sys.paths import Paths
 from atomic_sys.render.render import Rendered
 from atomic_sys.render.tmpfiles import created_paths
 
-DROP_IN_NAME = "50-atomic-sys.conf"
 SECRET_MODE = 0o600  # of a file with values that are not to be shown
 
 
@@ -130,9 +129,7 @@ def made_by_tmpfiles(text: str, is_free: Callable[[str], bool]) -> tuple[str, ..
     return missing_parents([f"{path}/" for path in sorted(paths)], is_free)
 
 
-def plan_uninstall(
-    installed: Installed, deployments: tuple[int, ...], paths: Paths, *, drop_in: bool
-) -> Plan:
+def plan_uninstall(installed: Installed, state: NameState, paths: Paths) -> Plan:
     """The operations that remove a container.
 
     The link goes last: until then the container is found, and it can be tried again. State is kept.
@@ -149,18 +146,19 @@ def plan_uninstall(
             Disable(unit=name.unit),
             RemoveFile(path=f"{paths.units}/{name.unit}"),
         ]
-        if drop_in:
+        if state.drop_in_exists:
             operations += [
                 RemoveFile(path=f"{paths.units}/{name.unit}.d/{DROP_IN_NAME}"),
                 RemoveEmptyDirectory(path=f"{paths.units}/{name.unit}.d"),
             ]
         operations.append(Reload())
+    if state.tmpfiles_exist:
+        tmpfiles = f"{paths.tmpfiles}/{name.tmpfiles}"
+        operations += [RemoveTmpfiles(path=tmpfiles), RemoveFile(path=tmpfiles)]
     operations += [
-        RemoveTmpfiles(path=f"{paths.tmpfiles}/{name.tmpfiles}"),
-        RemoveFile(path=f"{paths.tmpfiles}/{name.tmpfiles}"),
         *(RemoveFile(path=path, sha256=checksum) for path, checksum in host_files.items()),
         *(RemoveEmptyDirectory(path=path) for path in reversed(directories)),
-        *(RemoveTree(directory=paths.checkouts, name=f"{name}.{n}") for n in deployments),
+        *(RemoveTree(directory=paths.checkouts, name=f"{name}.{n}") for n in state.deployments),
         RemoveFile(path=f"{paths.checkouts}/{name}"),
     ]
     return tuple(operations)

@@ -8,6 +8,7 @@ redirect leads from https to http. The environment's proxies are used; its netrc
 """
 
 import contextlib
+import re
 import ssl
 import threading
 from collections.abc import Iterator, Mapping
@@ -26,6 +27,7 @@ CONNECT_TIMEOUT = 15.0  # seconds
 READ_TIMEOUT = 60.0  # seconds without a byte
 MAX_REDIRECTS = 5
 USER_AGENT = f"atomic-sys/{__version__}"
+_OBJECT = re.compile(r"^<[^<>]* object at 0x[0-9a-f]+>: ")
 _REDIRECTS = (301, 302, 303, 307, 308)
 _BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")
 
@@ -208,4 +210,5 @@ def _reason(error: Exception) -> str:
         if not isinstance(inner, BaseException):
             break
         deepest = inner
-    return one_line(str(deepest) or type(deepest).__name__)
+    # Older versions of urllib3 put the connection object before the words.
+    return one_line(_OBJECT.sub("", str(deepest)) or type(deepest).__name__)

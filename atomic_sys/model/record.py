@@ -39,7 +39,7 @@ class Record:
     host_files: Mapping[str, str] = field(
         default_factory=dict
     )  # path -> sha256, "0" for no content
-    host_directories: tuple[str, ...] = ()  # made for them, outermost first
+    host_directories: tuple[str, ...] = ()  # made for them or by tmpfiles.d, outermost first
     host_file_templates: tuple[str, ...] = ()
     renamed_files: Mapping[str, str] = field(default_factory=dict)
     use_links: bool = True

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from atomic_sys.engine.observe import installed
-from atomic_sys.errors import AtomicSysError, NotFound, doing
+from atomic_sys.errors import AtomicSysError, NotFound, UsageError, doing
 from atomic_sys.host import Host
 from atomic_sys.store.images import StoredImage
 from atomic_sys.store.prune import PruneReport
+from atomic_sys.verbs.support import parse_image
 
 FILTERS = ("repo", "repository", "tag", "id", "image", "created", "size", "type", "is_dangling")
 
@@ -57,7 +58,7 @@ def find_images(texts: Sequence[str], host: Host, *, force: bool) -> tuple[Liste
     every = {item.image.name: item for item in list_images(host)}
     found: dict[str, ListedImage] = {}
     for text in texts:
-        matching = host.store.find(text)
+        matching = host.store.find(text) or host.store.find(_name_in_store(text))
         if not matching:
             raise NotFound(f"Unable to find the image {text}", hint="atomic images list")
         found |= {str(image.name): every[image.name] for image in matching}
@@ -68,6 +69,14 @@ def find_images(texts: Sequence[str], host: Host, *, force: bool) -> tuple[Liste
                 hint="uninstall the container first, or use --force",
             )
     return tuple(found.values())
+
+
+def _name_in_store(text: str) -> str:
+    """The name that an image argument such as `oci:DIR:TAG` has in the store, else the text."""
+    try:
+        return str(parse_image(text).name)
+    except UsageError:
+        return text
 
 
 def delete_images(images: Iterable[ListedImage], host: Host) -> None:

@@ -11,7 +11,7 @@ from atomic_sys.engine.apply import apply
 from atomic_sys.engine.host_files import plan_host_files
 from atomic_sys.engine.observe import Installed, NameState, installed, is_free, observe
 from atomic_sys.engine.operations import Plan
-from atomic_sys.engine.plan import Wanted, deployment_path, plan_install
+from atomic_sys.engine.plan import Wanted, deployment_path, made_by_tmpfiles, plan_install
 from atomic_sys.engine.prepare import Deployment, prepare
 from atomic_sys.engine.pull import Pulled, judge_again, require_image
 from atomic_sys.engine.pull import pull as pull_image
@@ -133,13 +133,15 @@ def _wanted(request: Install, state: NameState, pulled: Pulled, host: Host) -> W
     others = installed(host.root, host.paths)
     host_files = plan_host_files(rendered, tree, others, partial(is_free, host.root))
     record = _record(request, pulled, rendered, tree)
+    made = made_by_tmpfiles(rendered.tmpfiles or "", partial(is_free, host.root))
+    directories = tuple(dict.fromkeys((*host_files.directories, *made)))
     return Wanted(
         name=name,
         number=state.free_number,
         image=str(image.name),
         rendered=rendered,
         host_files=host_files,
-        record=record.with_host_files(host_files.checksums, host_files.directories),
+        record=record.with_host_files(host_files.checksums, directories),
         enable=request.enable,
         start=request.start,
         drop_in=request.ordering.drop_in(),

@@ -4,8 +4,8 @@
 from collections.abc import Sequence
 
 from atomic_sys.engine.apply import apply
-from atomic_sys.engine.observe import Installed, exists_in, installed, observe, require
-from atomic_sys.engine.plan import DROP_IN_NAME, plan_uninstall
+from atomic_sys.engine.observe import Installed, installed, observe, require
+from atomic_sys.engine.plan import plan_uninstall
 from atomic_sys.engine.report import Report
 from atomic_sys.errors import AtomicSysError, doing
 from atomic_sys.host import Host
@@ -25,8 +25,7 @@ def uninstall(name: ContainerName, host: Host, report: Report) -> None:
                 f"{name} came with a package of the distribution", hint="remove that package"
             )
         state = observe(host.root, host.paths, name)
-        drop_in = exists_in(host.root, f"{host.paths.units}/{name.unit}.d", DROP_IN_NAME)
-        plan = plan_uninstall(found, state.deployments, host.paths, drop_in=drop_in)
+        plan = plan_uninstall(found, state, host.paths)
         apply(plan, make_tools(host, report))
 
 

@@ -31,9 +31,6 @@ STATE = ("/var/lib/etcd", "/var/lib/flannel", "/var/lib/docker", "/var/lib/conta
 STORE = ("/var/lib/containers", "/ostree/repo")
 RUNTIME = ("/run/docker", "/run/docker.sock", "/run/docker.pid", "/run/containerd", "/run/runc",
            "/run/notify", "/run/xtables.lock", "/run/flannel", "/run/etcd")  # fmt: skip
-# Directories for the administrator's files, which tmpfiles declares with `d`: systemd-tmpfiles
-# removes no such directory. Only they themselves may stay: a file in one of them is a leftover.
-DECLARED = ("+ /etc/etcd", "+ /etc/flannel")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,6 +198,5 @@ def uninstall_chain(story: Story, before: Mapping[str, str]) -> Leftovers:
     ]
     failed = story.type("systemctl --failed --plain --no-legend").stdout
     kept = (*STATE, *STORE, *RUNTIME)
-    changed = difference(before, snapshot(story.host), kept=kept)
-    changes = tuple(change for change in changed if change not in DECLARED)
+    changes = difference(before, snapshot(story.host), kept=kept)
     return Leftovers(changes=changes, units=tuple(known), failed=failed)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 
-from images.flannel.agent.etcd import Gateway, KeyValue
+from images.flannel.agent.etcd import EtcdUnavailable, Gateway, KeyValue
 from images.flannel.agent.subnets import (
     BadConfig,
     Lease,
@@ -24,6 +24,7 @@ from images.flannel.agent.subnets import (
 )
 
 log = logging.getLogger("flannel")
+_ROUNDS = 100  # transactions that other hosts may win before this one pauses
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +77,7 @@ class Registry:
         Raises BadConfig when the network is full.
         """
         lease_id = self.gateway.grant(self.lease_seconds)
-        while True:
+        for _ in range(_ROUNDS):
             items = self._items()
             present = _leases(items)
             own = [o for o in present if o.public_ip == address and config.holds(o.subnet)]
@@ -92,6 +93,7 @@ class Registry:
                 log.info("leased %s for %d seconds", subnet, self.lease_seconds)
                 return Held(lease=lease, id=lease_id)
             log.info("another host was faster to lease %s", subnet)
+        raise EtcdUnavailable(f"every one of {_ROUNDS} transactions was refused")
 
     def renew(self, held: Held) -> bool:
         """Keep the lease for another time; False when it has ended or the key is no longer ours."""

@@ -14,7 +14,7 @@ from atomic_sys.engine.host_files import (
     missing_parents,
     plan_host_files,
 )
-from atomic_sys.engine.observe import Installed
+from atomic_sys.engine.observe import Installed, NameState
 from atomic_sys.engine.operations import InstallHostFile, MakeHostDirectory
 from atomic_sys.engine.plan import Wanted, made_by_tmpfiles, plan_install, plan_uninstall
 from atomic_sys.engine.prepare import Deployment, HostView, prepare
@@ -116,12 +116,26 @@ def installed(name: ContainerName = ETCD, **changes: object) -> Installed:
     )
 
 
+def there(found: Installed, *deployments: int, files: bool = False) -> NameState:
+    """What occupies the name: its deployments, and with `files` tmpfiles and a drop-in too."""
+    return NameState(
+        name=found.name,
+        installed=found,
+        deployments=deployments,
+        taken=deployments,
+        unit_exists=True,
+        vendor_unit_exists=False,
+        tmpfiles_exist=files,
+        drop_in_exists=files,
+    )
+
+
 def test_an_uninstallation_has_its_order() -> None:
     found = installed(
         host_files={"/etc/a": "1", "/usr/b": "0"}, host_directories=("/srv/a", "/srv/a/b"),
         runtime="/usr/bin/crun",
     )  # fmt: skip
-    plan = plan_uninstall(found, (0, 1), PATHS, drop_in=True)
+    plan = plan_uninstall(found, there(found, 0, 1, files=True), PATHS)
     assert [step.describe() for step in plan] == [
         "stop etcd.service",
         "disable etcd.service",
@@ -143,12 +157,15 @@ def test_an_uninstallation_has_its_order() -> None:
 
 def test_a_container_without_record_is_uninstalled_as_a_service() -> None:
     broken = Installed(name=ETCD, deployment="/x", preinstalled=False, record=None)
-    plan = plan_uninstall(broken, (), PATHS, drop_in=False)
+    plan = plan_uninstall(broken, there(broken), PATHS)
     assert [step.describe() for step in plan][:3] == [
         "stop etcd.service", "disable etcd.service", "remove /etc/systemd/system/etcd.service",
     ]  # fmt: skip
-    silent = plan_uninstall(installed(has_service=False), (0,), PATHS, drop_in=False)
-    assert not any(".service" in step.describe() for step in silent)
+    no_service = installed(has_service=False)
+    silent = plan_uninstall(no_service, there(no_service, 0), PATHS)
+    said = "\n".join(step.describe() for step in silent)
+    assert ".service" not in said
+    assert "tmpfiles.d" not in said
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# shellcheck shell=bash
+# Completion of atomic(1) for bash. It is static, since asking the program for its options would
+# take longer than typing them; tests/test_completion.py compares it with the command line.
+
+# The options of a verb; those before the verb when there is none.
+_atomic_options() {
+    case $1 in
+    '') echo '-h --help -v --version --debug -y --assumeyes --root --policy --registries-conf --registries.d' ;;
+    install)
+        echo '-h --help --system --storage -n --name --set --values --runtime --now --no-enable'
+        echo '--after --before --requires --wants --dry-run --display --json --lock-timeout'
+        ;;
+    uninstall) echo '-h --help --storage --lock-timeout' ;;
+    pull) echo '-h --help --storage --json --lock-timeout' ;;
+    'containers list' | 'images list')
+        echo '-h --help -a --all -f --filter -n --noheading --no-trunc -q --quiet --json'
+        ;;
+    'containers status') echo '-h --help --json' ;;
+    'containers delete') echo '-h --help -a --all --storage --lock-timeout' ;;
+    'images delete') echo '-h --help -a --all -f --force --storage --lock-timeout' ;;
+    'images prune') echo '-h --help --json --lock-timeout' ;;
+    esac
+}
+
+# What can stand where no option does.
+_atomic_words() {
+    case $1 in
+    '') echo 'install uninstall pull containers images' ;;
+    containers) echo 'list status delete' ;;
+    images) echo 'list delete prune' ;;
+    uninstall | 'containers status' | 'containers delete') atomic containers list --all -q 2>/dev/null ;;
+    'images delete') atomic images list -q 2>/dev/null ;;
+    esac
+}
+
+# The value of an option; fails for an option that has none.
+_atomic_value() {
+    case $1 in
+    --root | --registries.d) mapfile -t COMPREPLY < <(compgen -d -- "$2") ;;
+    --policy | --registries-conf | --values | --runtime) mapfile -t COMPREPLY < <(compgen -f -- "$2") ;;
+    --storage) mapfile -t COMPREPLY < <(compgen -W ostree -- "$2") ;;
+    --after | --before | --requires | --wants)
+        mapfile -t COMPREPLY < <(compgen -W "$(
+            systemctl list-unit-files --plain --no-legend 2>/dev/null | cut -d ' ' -f 1
+        )" -- "$2")
+        ;;
+    --set | --filter | --name | --lock-timeout) COMPREPLY=() ;;
+    *) return 1 ;;
+    esac
+}
+
+_atomic() {
+    local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} verb='' index
+    COMPREPLY=()
+    # readline takes --option=value for three words
+    [[ $current == = ]] && current=''
+    [[ $previous == = && COMP_CWORD -gt 1 ]] && previous=${COMP_WORDS[COMP_CWORD - 2]}
+    for ((index = 1; index < COMP_CWORD; index++)); do
+        case $verb:${COMP_WORDS[index]} in
+        :--root | :--policy | :--registries-conf | :--registries.d)
+            [[ ${COMP_WORDS[index + 1]} == = ]] && ((index++))
+            ((index++))
+            ;;
+        *:-*) ;;
+        :*) verb=${COMP_WORDS[index]} ;;
+        containers:* | images:*)
+            verb+=" ${COMP_WORDS[index]}"
+            break
+            ;;
+        esac
+    done
+    if _atomic_value "$previous" "$current"; then
+        return
+    elif [[ $current == -* ]]; then
+        mapfile -t COMPREPLY < <(compgen -W "$(_atomic_options "$verb")" -- "$current")
+    elif [[ $verb == install || $verb == pull ]]; then
+        mapfile -t COMPREPLY < <(compgen -f -- "$current") # the directory of oci:DIR
+    else
+        mapfile -t COMPREPLY < <(compgen -W "$(_atomic_words "$verb")" -- "$current")
+    fi
+}
+
+complete -o filenames -F _atomic atomic atomic-sys
