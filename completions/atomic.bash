@@ -20,6 +20,10 @@ _atomic_options() {
         ;;
     'containers status') echo '-h --help --json' ;;
     'containers delete') echo '-h --help -a --all --storage --lock-timeout' ;;
+    'images info' | 'images version') echo '-h --help --storage --json' ;;
+    'images inspect' | 'images help') echo '-h --help --storage' ;;
+    'images history') echo '-h --help --no-trunc --storage --json' ;;
+    'images tag') echo '-h --help --storage --lock-timeout' ;;
     'images delete') echo '-h --help -a --all -f --force --storage --lock-timeout' ;;
     'images prune') echo '-h --help --json --lock-timeout' ;;
     esac
@@ -30,9 +34,10 @@ _atomic_words() {
     case $1 in
     '') echo 'install uninstall pull inspect list-tags containers images' ;;
     containers) echo 'list status delete' ;;
-    images) echo 'list delete prune' ;;
+    images) echo 'list info version inspect history tag help delete prune' ;;
     uninstall | 'containers status' | 'containers delete') atomic containers list --all -q 2>/dev/null ;;
-    'images delete') atomic images list -q 2>/dev/null ;;
+    'images delete' | 'images info' | 'images version' | 'images inspect' | 'images history' | \
+        'images tag' | 'images help') atomic images list -q 2>/dev/null ;;
     esac
 }
 

@@ -45,6 +45,12 @@ VERBS = (
     Verb("containers status", "containers_status", "show one container in detail"),
     Verb("containers delete", "containers_delete", "remove system containers"),
     Verb("images list", "images_list", "list the images of the store"),
+    Verb("images info", "images_info", "show the labels and the variables of an image"),
+    Verb("images version", "images_version", "show the version of an image"),
+    Verb("images inspect", "images_inspect", "show an image of the store in detail, as JSON"),
+    Verb("images history", "images_history", "show the steps that an image was built in"),
+    Verb("images tag", "images_tag", "give an image of the store one more name"),
+    Verb("images help", "images_help", "show the help that an image brings"),
     Verb("images delete", "images_delete", "remove images from the store"),
     Verb("images prune", "images_prune", "remove what no image and no container needs"),
 )

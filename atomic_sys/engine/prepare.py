@@ -56,12 +56,17 @@ def prepare(
     )
 
 
-def _image(image: StoredImage, tree: Tree, store: Store) -> Image:
-    exports = {
+def read_exports(image: StoredImage, tree: Tree) -> Exports:
+    """What the image brings below /exports. Raises TemplateError, InvalidSettings."""
+    files = {
         name: content
         for name, limit in LIMITS.items()
         if (content := tree.read_file(f"/exports/{name}", limit)) is not None
     }
+    return Exports.parse(files, str(image.name))
+
+
+def _image(image: StoredImage, tree: Tree, store: Store) -> Image:
     accounts = (
         (tree.read_file(path, _ACCOUNTS_LIMIT) or b"").decode("utf-8", "replace")
         for path in ("/etc/passwd", "/etc/group")
@@ -70,7 +75,7 @@ def _image(image: StoredImage, tree: Tree, store: Store) -> Image:
         name=str(image.name),
         digest=image.digest.hex,
         config=image_config.parse(store.config(image)),
-        exports=Exports.parse(exports, str(image.name)),
+        exports=read_exports(image, tree),
         host_entries=tuple(HostEntry(entry.path, _kind(entry)) for entry in tree.walk(HOST_FILES)),
         in_image=tree.exists,
         find_user=find_user(*accounts),
