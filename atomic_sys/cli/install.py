@@ -120,7 +120,7 @@ def _values_file(path: str) -> dict[str, str]:
         document = read_limited(stream, _VALUES_LIMIT, path)
     try:
         body = yaml.safe_load(document)
-    except (yaml.YAMLError, RecursionError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, RecursionError, ValueError) as error:  # a date that is none
         raise UsageError(f"{path}: invalid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(body, dict):
         raise UsageError(f"{path} is not a mapping of names to values")

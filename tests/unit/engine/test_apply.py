@@ -341,6 +341,16 @@ def test_a_host_file_that_somebody_changed_stays(
     assert said == 2 * "warning: Will not delete /bin/tool as it was manually modified.\n"
 
 
+def test_a_directory_of_the_predecessors_record_goes_when_it_is_empty(root: Path) -> None:
+    for name in ("empty", "full"):
+        (root / "etc" / name).mkdir()
+    (root / "etc/full/file").write_text("")
+    with tools_for(root) as tools:
+        apply(tuple(RemoveFile(path=f"/etc/{n}", sha256="0") for n in ("empty", "full")), tools)
+    assert not (root / "etc/empty").exists()
+    assert (root / "etc/full/file").exists()
+
+
 @pytest.mark.parametrize(
     "operation",
     [

@@ -122,6 +122,7 @@ def there(found: Installed, *deployments: int, files: bool = False) -> NameState
         name=found.name,
         installed=found,
         deployments=deployments,
+        taken=deployments,
         unit_exists=True,
         vendor_unit_exists=False,
         tmpfiles_exist=files,
