@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TypeAlias
 
-from atomic_sys.errors import AtomicSysError
+from atomic_sys.errors import AtomicSysError, UsageError
 from atomic_sys.model import strict_json
 from atomic_sys.model.strict_json import Json, as_object, as_string, as_string_map
 
@@ -85,10 +85,10 @@ def parse(document: bytes, what: str, layout: Layout = Layout.AUTHS) -> AuthFile
 
 
 def parse_option(text: str) -> Password:
-    """`USER[:PASSWORD]` of a command line. Raises InvalidCredentials without a user."""
+    """`USER[:PASSWORD]` of a command line. Raises UsageError without a user."""
     user, _, password = text.partition(":")
     if not user:
-        raise InvalidCredentials("credentials are given as USER[:PASSWORD]")
+        raise UsageError("credentials are given as USER[:PASSWORD]")
     return Password(user=user, password=password)
 
 
@@ -106,9 +106,9 @@ def from_helper(answer: bytes, name: str) -> Credentials | None:
 
 
 def login_key(text: str) -> str:
-    """A registry or a repository as a key of `auths`. Raises InvalidCredentials for any other."""
+    """A registry or a repository as a key of `auths`. Raises UsageError for any other."""
     if not _KEY.fullmatch(text) or ":" in text.partition("/")[2]:
-        raise InvalidCredentials(
+        raise UsageError(
             f"{text[:160]!r} is no registry", hint="it is written as HOST[:PORT][/REPOSITORY]"
         )
     return normal_key(text)

@@ -15,6 +15,7 @@ import pytest
 
 from atomic_sys.image.auth import AccessDenied
 from atomic_sys.image.auth_file import parse_option
+from atomic_sys.image.auth_store import save
 from atomic_sys.image.credentials import CredentialLookup
 from atomic_sys.image.http import Http
 from atomic_sys.image.http_response import NetworkError
@@ -231,6 +232,9 @@ def test_password(http: Http, world: World, tmp_path: Path) -> None:
         lookup = CredentialLookup({}, named=str(auth))
         raw = RegistryOrigin(http, source, Registries(), lookup).manifest(None).raw
         assert raw == in_layout(world, "1").manifest(None).raw
+        save(str(tmp_path / "ours.json"), f"{host}/ns", parse_option(LOGIN), timeout=5)
+        ours = ("--tls-verify=false", f"--authfile={tmp_path}/ours.json")
+        assert run("skopeo", "inspect", "--raw", *ours, f"docker://{host}/ns/image:1") == raw
         wrong = CredentialLookup({}, named=str(auth), given=parse_option(f"{user}:wrong"))
         for credentials in (None, wrong):
             with pytest.raises(AccessDenied):

@@ -6,13 +6,12 @@ import json
 
 import pytest
 
-from atomic_sys.errors import AtomicSysError
+from atomic_sys.errors import AtomicSysError, UsageError
 from atomic_sys.image import auth_file
 from atomic_sys.image.auth_file import (
     AuthFile,
     Credentials,
     IdentityToken,
-    InvalidCredentials,
     Layout,
     Password,
     encoded,
@@ -134,7 +133,7 @@ def test_option() -> None:
     whole, bare = parse_option("u:p:q"), parse_option("u")
     assert (whole.user, whole.password) == ("u", "p:q")
     assert (bare.user, bare.password) == ("u", "")
-    with pytest.raises(InvalidCredentials, match="USER"):
+    with pytest.raises(UsageError, match="USER"):
         parse_option(":p")
 
 
@@ -157,7 +156,7 @@ def test_login_key(text: str, key: str | None) -> None:
     if key is not None:
         assert login_key(text) == key
         return
-    with pytest.raises(InvalidCredentials, match="no registry"):
+    with pytest.raises(UsageError, match="no registry"):
         login_key(text)
 
 
