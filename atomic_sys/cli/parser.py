@@ -39,6 +39,8 @@ VERBS = (
     Verb("install", "install", "install an image as a system container"),
     Verb("uninstall", "uninstall", "remove a system container, keeping its state"),
     Verb("pull", "pull", "pull an image into the store"),
+    Verb("login", "login", "log in to a registry"),
+    Verb("logout", "logout", "forget the credentials for a registry"),
     Verb("containers list", "containers_list", "list system containers"),
     Verb("containers status", "containers_status", "show one container in detail"),
     Verb("containers delete", "containers_delete", "remove system containers"),
@@ -77,6 +79,7 @@ def _top_parser() -> Parser:
     add("--policy", metavar="FILE", help="trust policy instead of /etc/containers/policy.json")
     add("--registries-conf", metavar="FILE", help="instead of /etc/containers/registries.conf")
     add("--registries.d", metavar="DIR", dest="registries_d", help="where signatures are looked up")
+    add("--authfile", metavar="FILE", help="credentials, instead of the user's auth.json")
     add("verb", metavar="VERB", nargs="?", help=argparse.SUPPRESS)
     add("arguments", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
     return parser
@@ -109,6 +112,7 @@ def dispatch(argv: Sequence[str]) -> ExitCode:
         policy=parsed.policy,
         registries_conf=parsed.registries_conf,
         registries_d=parsed.registries_d,
+        authfile=parsed.authfile,
     )
     return module.run(arguments, options)
 
