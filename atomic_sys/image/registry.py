@@ -13,6 +13,7 @@ from atomic_sys.image.http_response import NetworkError, Response
 from atomic_sys.image.origin import RawManifest
 from atomic_sys.image.registries_conf import Registries
 from atomic_sys.image.registry_client import RegistryClient
+from atomic_sys.image.tags import PAGE_LIMIT, Page, read_tags
 from atomic_sys.log import warn
 from atomic_sys.model.digest import Digest
 from atomic_sys.model.manifest import ACCEPT, MANIFEST_LIMIT, Descriptor
@@ -94,6 +95,22 @@ class RegistryOrigin:
         with self._client.get(f"{self._place.path}/blobs/{descriptor.digest}") as response:
             self._check(response, what)
             yield from verified(response.chunks(), descriptor.digest, descriptor.size)
+
+    def tags(self) -> tuple[str, ...]:
+        """The tags of the repository, in the registry's order.
+
+        Raises NotInRegistry, NetworkError, TooLarge, or InvalidJson.
+        """
+        what = f"tags of {self._place.name}"
+        path = f"{self._place.path}/tags/list"
+
+        def fetch(query: str) -> Page:
+            with self._client.get(f"{path}{query}") as response:
+                self._check(response, what)
+                body = response.read(PAGE_LIMIT, what)
+                return Page(body=body, link=response.header("Link"))
+
+        return read_tags(fetch, self._client.address(path))
 
     def _check(self, response: Response, what: str) -> None:
         if response.status == 200:
