@@ -13,7 +13,9 @@ from typing import Self
 
 from atomic_sys.fs.directory import make_directories, open_root
 from atomic_sys.fs.lock import key_locked
-from atomic_sys.image import registries_conf
+from atomic_sys.image import credentials, registries_conf
+from atomic_sys.image.auth_file import Password
+from atomic_sys.image.credentials import Candidate, CredentialLookup
 from atomic_sys.image.http import Http
 from atomic_sys.image.registries_conf import Registries
 from atomic_sys.model.names import ContainerName
@@ -42,6 +44,8 @@ class HostOptions:
     policy: str | None = None
     registries_conf: str | None = None
     registries_d: str | None = None
+    authfile: str | None = None
+    source_credentials: Password | None = None
     lock_timeout: float = DEFAULT_LOCK_TIMEOUT
 
 
@@ -89,6 +93,19 @@ class Host:
     def http(self) -> Http:
         """The door to the network."""
         return self._closing.enter_context(Http())
+
+    @property
+    def credential_files(self) -> tuple[Candidate, ...]:
+        """Where this user's credentials may be; a login is written to the first one."""
+        return credentials.candidates(self.environment, os.getuid(), self.options.authfile)
+
+    @cached_property
+    def credentials(self) -> CredentialLookup:
+        """The credentials of whoever runs this, not those below the root."""
+        options = self.options
+        return CredentialLookup(
+            self.environment, named=options.authfile, given=options.source_credentials
+        )
 
     @cached_property
     def registries(self) -> Registries:

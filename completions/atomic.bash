@@ -6,13 +6,15 @@
 # The options of a verb; those before the verb when there is none.
 _atomic_options() {
     case $1 in
-    '') echo '-h --help -v --version --debug -y --assumeyes --root --policy --registries-conf --registries.d' ;;
+    '') echo '-h --help -v --version --debug -y --assumeyes --root --policy --registries-conf --registries.d --authfile' ;;
     install)
-        echo '-h --help --system --storage -n --name --set --values --runtime --now --no-enable'
+        echo '-h --help --system --storage --src-creds -n --name --set --values --runtime --now --no-enable'
         echo '--after --before --requires --wants --dry-run --display --json --lock-timeout'
         ;;
     uninstall) echo '-h --help --storage --lock-timeout' ;;
-    pull) echo '-h --help --storage --json --lock-timeout' ;;
+    pull) echo '-h --help --storage --src-creds --json --lock-timeout' ;;
+    login) echo '-h --help -u --username --password-stdin --authfile --lock-timeout' ;;
+    logout) echo '-h --help -a --all --authfile --lock-timeout' ;;
     inspect) echo '-h --help --raw --config -n --no-tags' ;;
     list-tags) echo '-h --help' ;;
     'containers list' | 'images list')
@@ -32,7 +34,7 @@ _atomic_options() {
 # What can stand where no option does.
 _atomic_words() {
     case $1 in
-    '') echo 'install uninstall pull inspect list-tags containers images' ;;
+    '') echo 'install uninstall pull login logout inspect list-tags containers images' ;;
     containers) echo 'list status delete' ;;
     images) echo 'list info version inspect history tag help delete prune' ;;
     uninstall | 'containers status' | 'containers delete') atomic containers list --all -q 2>/dev/null ;;
@@ -45,14 +47,14 @@ _atomic_words() {
 _atomic_value() {
     case $1 in
     --root | --registries.d) mapfile -t COMPREPLY < <(compgen -d -- "$2") ;;
-    --policy | --registries-conf | --values | --runtime) mapfile -t COMPREPLY < <(compgen -f -- "$2") ;;
+    --policy | --registries-conf | --authfile | --values | --runtime) mapfile -t COMPREPLY < <(compgen -f -- "$2") ;;
     --storage) mapfile -t COMPREPLY < <(compgen -W ostree -- "$2") ;;
     --after | --before | --requires | --wants)
         mapfile -t COMPREPLY < <(compgen -W "$(
             systemctl list-unit-files --plain --no-legend 2>/dev/null | cut -d ' ' -f 1
         )" -- "$2")
         ;;
-    --set | --filter | --name | --lock-timeout) COMPREPLY=() ;;
+    --set | --filter | --name | --src-creds | --username | --lock-timeout) COMPREPLY=() ;;
     *) return 1 ;;
     esac
 }
@@ -65,7 +67,7 @@ _atomic() {
     [[ $previous == = && COMP_CWORD -gt 1 ]] && previous=${COMP_WORDS[COMP_CWORD - 2]}
     for ((index = 1; index < COMP_CWORD; index++)); do
         case $verb:${COMP_WORDS[index]} in
-        :--root | :--policy | :--registries-conf | :--registries.d)
+        :--root | :--policy | :--registries-conf | :--registries.d | :--authfile)
             [[ ${COMP_WORDS[index + 1]} == = ]] && ((index++))
             ((index++))
             ;;

@@ -26,6 +26,7 @@ PURE_ROOMS = {"model", "render"}
 PURE_FILES = {
     "engine.operations",
     "engine.report",
+    "image.auth_file",
     "store.images",
     "store.objects",
     "store.tree",

@@ -23,6 +23,18 @@ def check_storage(arguments: argparse.Namespace) -> None:
         )
 
 
+def add_authfile(parser: argparse.ArgumentParser) -> None:
+    """`--authfile FILE`, behind the verb too, where other tools have it."""
+    parser.add_argument("--authfile", metavar="FILE", help="instead of the user's auth.json")
+
+
+def add_source_credentials(parser: argparse.ArgumentParser) -> None:
+    """`--src-creds USER[:PASSWORD]`."""
+    parser.add_argument(
+        "--src-creds", metavar="USER[:PASSWORD]", help="credentials for the image's registry"
+    )
+
+
 def add_lock_timeout(parser: argparse.ArgumentParser) -> None:
     """`--lock-timeout SECONDS`."""
     parser.add_argument(

@@ -6,7 +6,12 @@ import difflib
 import os
 
 from atomic_sys import log
-from atomic_sys.cli.arguments import add_lock_timeout, add_storage, check_storage
+from atomic_sys.cli.arguments import (
+    add_lock_timeout,
+    add_source_credentials,
+    add_storage,
+    check_storage,
+)
 from atomic_sys.cli.opening import open_host
 from atomic_sys.cli.options import GlobalOptions
 from atomic_sys.cli.output import Output
@@ -34,6 +39,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--system", action="store_true", help="install a system container (the default)")
     add("--user", action="store_true", help=argparse.SUPPRESS)
     add_storage(parser)
+    add_source_credentials(parser)
     add("-n", "--name", help="name of the container and its unit (default: of the image)")
     add("--set", action="append", default=[], metavar="NAME=VALUE", help="set a value of the image")
     add("--values", metavar="FILE", help="YAML file with values; --set wins")
@@ -80,7 +86,11 @@ def run(arguments: argparse.Namespace, options: GlobalOptions) -> ExitCode:
     )
     output = Output(json=arguments.json)
     with (
-        open_host(options, lock_timeout=arguments.lock_timeout) as host,
+        open_host(
+            options,
+            lock_timeout=arguments.lock_timeout,
+            source_credentials=arguments.src_creds,
+        ) as host,
         reporting(output) as report,
     ):
         result = install(request, host, report)

@@ -5,16 +5,27 @@ import os
 
 from atomic_sys.cli.options import GlobalOptions
 from atomic_sys.host import DEFAULT_LOCK_TIMEOUT, Host, HostOptions
+from atomic_sys.image.auth_file import parse_option
 
 
-def open_host(options: GlobalOptions, *, lock_timeout: float = DEFAULT_LOCK_TIMEOUT) -> Host:
-    """The host that the options name; use it as a context manager."""
+def open_host(
+    options: GlobalOptions,
+    *,
+    lock_timeout: float = DEFAULT_LOCK_TIMEOUT,
+    source_credentials: str | None = None,
+) -> Host:
+    """The host that the options name; use it as a context manager.
+
+    Raises UsageError for source credentials that are not `USER[:PASSWORD]`.
+    """
     return Host(
         HostOptions(
             root=options.root,
             policy=options.policy,
             registries_conf=options.registries_conf,
             registries_d=options.registries_d,
+            authfile=options.authfile,
+            source_credentials=parse_option(source_credentials) if source_credentials else None,
             lock_timeout=lock_timeout,
         ),
         os.environ,

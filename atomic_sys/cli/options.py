@@ -15,3 +15,4 @@ class GlobalOptions(NamedTuple):
     policy: str | None = None
     registries_conf: str | None = None
     registries_d: str | None = None
+    authfile: str | None = None

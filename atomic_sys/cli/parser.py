@@ -39,6 +39,8 @@ VERBS = (
     Verb("install", "install", "install an image as a system container"),
     Verb("uninstall", "uninstall", "remove a system container, keeping its state"),
     Verb("pull", "pull", "pull an image into the store"),
+    Verb("login", "login", "log in to a registry"),
+    Verb("logout", "logout", "forget the credentials for a registry"),
     Verb("inspect", "inspect", "show an image of a registry or a file, pulling nothing"),
     Verb("list-tags", "list_tags", "list the tags of a repository in a registry"),
     Verb("containers list", "containers_list", "list system containers"),
@@ -85,6 +87,7 @@ def _top_parser() -> Parser:
     add("--policy", metavar="FILE", help="trust policy instead of /etc/containers/policy.json")
     add("--registries-conf", metavar="FILE", help="instead of /etc/containers/registries.conf")
     add("--registries.d", metavar="DIR", dest="registries_d", help="where signatures are looked up")
+    add("--authfile", metavar="FILE", help="credentials, instead of the user's auth.json")
     add("verb", metavar="VERB", nargs="?", help=argparse.SUPPRESS)
     add("arguments", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
     return parser
@@ -117,6 +120,7 @@ def dispatch(argv: Sequence[str]) -> ExitCode:
         policy=parsed.policy,
         registries_conf=parsed.registries_conf,
         registries_d=parsed.registries_d,
+        authfile=parsed.authfile,
     )
     return module.run(arguments, options)
 

@@ -3,7 +3,12 @@
 
 import argparse
 
-from atomic_sys.cli.arguments import add_lock_timeout, add_storage, check_storage
+from atomic_sys.cli.arguments import (
+    add_lock_timeout,
+    add_source_credentials,
+    add_storage,
+    check_storage,
+)
 from atomic_sys.cli.opening import open_host
 from atomic_sys.cli.options import GlobalOptions
 from atomic_sys.cli.output import Output
@@ -18,6 +23,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("image", metavar="IMAGE", help="NAME[:TAG][@DIGEST], oci:DIR[:TAG], oci-archive:FILE, ...")
     add("-t", "--type", help=argparse.SUPPRESS)
     add_storage(parser)
+    add_source_credentials(parser)
     add("--json", action="store_true", help="print the result as JSON")
     add_lock_timeout(parser)
 
@@ -27,7 +33,11 @@ def run(arguments: argparse.Namespace, options: GlobalOptions) -> ExitCode:
     check_storage(arguments)
     output = Output(json=arguments.json)
     with (
-        open_host(options, lock_timeout=arguments.lock_timeout) as host,
+        open_host(
+            options,
+            lock_timeout=arguments.lock_timeout,
+            source_credentials=arguments.src_creds,
+        ) as host,
         reporting(output) as report,
     ):
         pulled = pull(arguments.image, host, report)

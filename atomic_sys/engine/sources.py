@@ -7,6 +7,7 @@ from typing import assert_never
 
 from atomic_sys.engine.pull import ImageAt
 from atomic_sys.errors import UsageError
+from atomic_sys.image.credentials import CredentialLookup
 from atomic_sys.image.dir_image import DirectoryOrigin
 from atomic_sys.image.docker_archive import DockerArchiveOrigin
 from atomic_sys.image.http import Http
@@ -29,14 +30,19 @@ from atomic_sys.store.images import StoredImage
 from atomic_sys.trust.scopes import ImageIdentity, docker_identity, nameless_identity, path_identity
 
 
-def locate(source: Source, http: Http, registries: Registries) -> ImageAt:
+def locate(
+    source: Source,
+    http: Http,
+    registries: Registries,
+    credentials: CredentialLookup | None = None,
+) -> ImageAt:
     """The image and the way to it; nothing is fetched.
 
     Raises UsageError for an image that only the store has, InvalidRegistries for a blocked one.
     """
     match source:
         case RegistrySource():
-            origin = RegistryOrigin(http, source, registries)
+            origin = RegistryOrigin(http, source, registries, credentials)
             transport = "http:" if source.plain_http else "docker://"
             return ImageAt(
                 name=source.name,

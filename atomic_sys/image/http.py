@@ -45,15 +45,19 @@ class ConnectionFailed(NetworkError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What to GET; `headers` may hold an Authorization, which stays with the host of `url`."""
+    """What to GET, or to POST where there is a form; nothing is redirected with a form.
+
+    `headers` may hold an Authorization, which stays with the host of `url`.
+    """
 
     url: str
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     tls: Tls = Tls.VERIFIED
+    form: Mapping[str, str] | None = field(default=None, repr=False)
 
 
 class Http:
-    """GET requests, from any number of threads. Close it when the last one is done."""
+    """Requests, from any number of threads. Close it when the last one is done."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -125,9 +129,11 @@ def _send(session: "requests.Session", request: Request) -> Response:
     server = _checked(request.url)
     headers = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity"} | dict(request.headers)
     try:
-        answer = session.get(
+        answer = session.request(
+            "GET" if request.form is None else "POST",
             request.url,
             headers=headers,
+            data=request.form,
             stream=True,
             allow_redirects=False,
             timeout=(CONNECT_TIMEOUT, READ_TIMEOUT),
@@ -184,6 +190,8 @@ def _redirected(request: Request, location: str | None) -> Request:
     """The request that a redirect asks for."""
     if not location:
         raise NetworkError(f"{_shown(request.url)}: a redirect to nowhere")
+    if request.form is not None:
+        raise NetworkError(f"{_shown(request.url)}: a redirect of what is meant for it alone")
     url = urljoin(request.url, location)
     old, new = _checked(request.url), _checked(url)
     if old.startswith("https:") and not new.startswith("https:"):

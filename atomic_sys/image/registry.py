@@ -1,44 +1,31 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""An image of a registry, fetched without credentials.
+"""An image of a registry. Source: distribution-spec, "Pull"."""
 
-HTTPS with verification, unless registries.conf or the user says `insecure`: then HTTPS without
-verification and, where nobody answers that, plain HTTP. Source: distribution-spec, "Pull".
-"""
-
-import contextlib
-import threading
-from collections.abc import Generator, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Generator
+from dataclasses import replace
 
 from atomic_sys.errors import ExitCode
-from atomic_sys.image.auth import CREDENTIALS_HINT, AnonymousTokens
-from atomic_sys.image.http import Http, Request, Tls
+from atomic_sys.image.auth import Access, AccessDenied
+from atomic_sys.image.auth_file import Credentials
+from atomic_sys.image.credentials import CredentialLookup
+from atomic_sys.image.http import Http, Tls
 from atomic_sys.image.http_response import NetworkError, Response
 from atomic_sys.image.origin import RawManifest
 from atomic_sys.image.registries_conf import Registries
+from atomic_sys.image.registry_client import RegistryClient
 from atomic_sys.image.tags import PAGE_LIMIT, Page, read_tags
-from atomic_sys.log import debug, warn
+from atomic_sys.log import warn
 from atomic_sys.model.digest import Digest
 from atomic_sys.model.manifest import ACCEPT, MANIFEST_LIMIT, Descriptor
-from atomic_sys.model.reference import DEFAULT_DOMAIN, DockerReference
+from atomic_sys.model.reference import DockerReference
 from atomic_sys.model.source import RegistrySource
 from atomic_sys.model.stream import verified
-
-_DOCKER_HUB = "registry-1.docker.io"
 
 
 class NotInRegistry(NetworkError):
     """The registry has no such manifest or blob."""
 
     exit_code = ExitCode.NOT_FOUND
-
-
-@dataclass(frozen=True, slots=True)
-class _Base:
-    """The address of the registry, once it is known how it can be reached."""
-
-    url: str
-    tls: Tls
 
 
 class RegistryOrigin:
@@ -48,18 +35,24 @@ class RegistryOrigin:
     when registries.conf sends us elsewhere.
     """
 
-    def __init__(self, http: Http, source: RegistrySource, registries: Registries) -> None:
+    def __init__(
+        self,
+        http: Http,
+        source: RegistrySource,
+        registries: Registries,
+        credentials: CredentialLookup | None = None,
+    ) -> None:
         self.reference = _identity(registries.qualify(source.name))
         place = registries.locate(self.reference)
-        self._http = http
         self._place = place.reference
-        self._insecure = place.insecure or source.plain_http
-        self._lock = threading.Lock()
-        self._base: _Base | None = None
-        self._tokens = AnonymousTokens(
+        self._credentials = credentials
+        access = Access(http, self._find_credentials, scope=f"repository:{self._place.path}:pull")
+        insecure = place.insecure or source.plain_http
+        self._client = RegistryClient(
             http,
-            scope=f"repository:{self._place.path}:pull",
-            tls=Tls.UNVERIFIED if self._insecure else Tls.VERIFIED,
+            access,
+            domain=self._place.domain,
+            tls=Tls.UNVERIFIED if insecure else Tls.VERIFIED,
         )
 
     @property
@@ -82,7 +75,8 @@ class RegistryOrigin:
         expected = digest or self._place.digest
         what = f"manifest of {self.description}"
         name = str(expected or self._place.tag)
-        with self._get(f"manifests/{name}", {"Accept": ", ".join(ACCEPT)}) as response:
+        path = f"{self._place.path}/manifests/{name}"
+        with self._client.get(path, {"Accept": ", ".join(ACCEPT)}) as response:
             self._check(response, what)
             raw = response.read(MANIFEST_LIMIT, what)
             stated = response.header("Docker-Content-Digest")
@@ -98,7 +92,7 @@ class RegistryOrigin:
         Raises NotInRegistry, NetworkError, or ContentMismatch.
         """
         what = f"blob {descriptor.digest} of {self.description}"
-        with self._get(f"blobs/{descriptor.digest}", {}) as response:
+        with self._client.get(f"{self._place.path}/blobs/{descriptor.digest}") as response:
             self._check(response, what)
             yield from verified(response.chunks(), descriptor.digest, descriptor.size)
 
@@ -108,14 +102,15 @@ class RegistryOrigin:
         Raises NotInRegistry, NetworkError, TooLarge, or InvalidJson.
         """
         what = f"tags of {self._place.name}"
+        path = f"{self._place.path}/tags/list"
 
         def fetch(query: str) -> Page:
-            with self._get(f"tags/list{query}", {}) as response:
+            with self._client.get(f"{path}{query}") as response:
                 self._check(response, what)
                 body = response.read(PAGE_LIMIT, what)
                 return Page(body=body, link=response.header("Link"))
 
-        return read_tags(fetch, f"{self._reached().url}/v2/{self._place.path}/tags/list")
+        return read_tags(fetch, self._client.address(path))
 
     def _check(self, response: Response, what: str) -> None:
         if response.status == 200:
@@ -124,54 +119,13 @@ class RegistryOrigin:
         if response.status == 404:
             raise NotInRegistry(str(error))
         if response.status in (401, 403):
-            raise NetworkError(str(error), hint=CREDENTIALS_HINT)
+            raise AccessDenied(str(error), hint=self._client.hint)
         raise error
 
-    @contextlib.contextmanager
-    def _get(self, what: str, headers: Mapping[str, str]) -> Iterator[Response]:
-        """Ask below the repository, with a token when the registry wants one."""
-        base = self._reached()
-        url = f"{base.url}/v2/{self._place.path}/{what}"
-        token = self._tokens.token
-        with self._http.get(_request(url, base, headers, token)) as response:
-            if response.status != 401:
-                yield response
-                return
-            challenge = response.header("WWW-Authenticate")
-        token = self._tokens.renew(base.url, challenge, token)
-        with self._http.get(_request(url, base, headers, token)) as response:
-            yield response
-
-    def _reached(self) -> _Base:
-        """The address; a registry that may be insecure is tried once."""
-        with self._lock:
-            if self._base is None:
-                domain = self._place.domain
-                host = _DOCKER_HUB if domain == DEFAULT_DOMAIN else domain
-                if self._insecure:
-                    self._base = self._try(host)
-                else:
-                    self._base = _Base(f"https://{host}", Tls.VERIFIED)
-            return self._base
-
-    def _try(self, host: str) -> _Base:
-        failures: list[str] = []
-        for scheme in ("https", "http"):
-            base = _Base(f"{scheme}://{host}", Tls.UNVERIFIED)
-            try:
-                with self._http.get(Request(url=f"{base.url}/v2/", tls=base.tls)) as response:
-                    if response.status in (200, 401):
-                        return base
-                    raise response.failure(f"{base.url}/v2/")
-            except NetworkError as error:
-                debug(str(error))
-                failures.append(str(error))
-        raise NetworkError(f"{host} is no registry: {'; '.join(failures)}")
-
-
-def _request(url: str, base: _Base, headers: Mapping[str, str], token: str | None) -> Request:
-    authorization = {} if token is None else {"Authorization": f"Bearer {token}"}
-    return Request(url=url, headers=dict(headers) | authorization, tls=base.tls)
+    def _find_credentials(self) -> Credentials | None:
+        if self._credentials is None:
+            return None
+        return self._credentials.given or self._credentials.find(self._place.name)
 
 
 def _identity(reference: DockerReference) -> DockerReference:

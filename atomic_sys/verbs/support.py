@@ -44,7 +44,7 @@ def parse_image(text: str) -> Source:
 
 def locate(host: Host, source: Source) -> ImageAt:
     """The image and the way to it. Raises AtomicSysError."""
-    return sources.locate(source, host.http, host.registries)
+    return sources.locate(source, host.http, host.registries, host.credentials)
 
 
 def make_tools(host: Host, report: Report) -> Tools:

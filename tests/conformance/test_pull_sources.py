@@ -13,6 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from atomic_sys.image.auth import AccessDenied
+from atomic_sys.image.auth_file import parse_option
+from atomic_sys.image.auth_store import save
+from atomic_sys.image.credentials import CredentialLookup
 from atomic_sys.image.http import Http
 from atomic_sys.image.http_response import NetworkError
 from atomic_sys.image.layer import read_layer
@@ -27,7 +31,7 @@ from atomic_sys.model.platform import Platform
 from atomic_sys.model.reference import ImageName
 from atomic_sys.model.source import LayoutSource, RegistrySource
 from tests.support.archives import read
-from tests.support.registry import docker_registry
+from tests.support.registry import LOGIN, Door, docker_registry
 
 pytestmark = pytest.mark.conformance
 AMD64 = Platform(os="linux", architecture="amd64")
@@ -213,6 +217,28 @@ def test_http_only_where_the_configuration_says_so(http: Http, world: World) -> 
         RegistryOrigin(http, source, Registries()).manifest(None)
     conf = f'[[registry]]\nlocation = "{world.host}"\ninsecure = true\n'
     assert RegistryOrigin(http, source, parse(conf.encode(), "conf")).manifest(None).raw
+
+
+def test_password(http: Http, world: World, tmp_path: Path) -> None:
+    """skopeo logs in and pushes with a password; we pull with the file that it wrote."""
+    user, _, password = LOGIN.partition(":")
+    auth = tmp_path / "auth.json"
+    with docker_registry(tmp_path, Door.BASIC) as host:
+        login = ("skopeo", "login", "--tls-verify=false", "-u", user, "-p", password)
+        run(*login, f"--authfile={auth}", host)
+        copy = ("skopeo", "copy", "--quiet", "--dest-tls-verify=false", f"--authfile={auth}")
+        run(*copy, f"oci:{world.layout}:1", f"docker://{host}/ns/image:1")
+        source = RegistrySource(name=ImageName.parse(f"{host}/ns/image:1"), plain_http=True)
+        lookup = CredentialLookup({}, named=str(auth))
+        raw = RegistryOrigin(http, source, Registries(), lookup).manifest(None).raw
+        assert raw == in_layout(world, "1").manifest(None).raw
+        save(str(tmp_path / "ours.json"), f"{host}/ns", parse_option(LOGIN), timeout=5)
+        ours = ("--tls-verify=false", f"--authfile={tmp_path}/ours.json")
+        assert run("skopeo", "inspect", "--raw", *ours, f"docker://{host}/ns/image:1") == raw
+        wrong = CredentialLookup({}, named=str(auth), given=parse_option(f"{user}:wrong"))
+        for credentials in (None, wrong):
+            with pytest.raises(AccessDenied):
+                RegistryOrigin(http, source, Registries(), credentials).manifest(None)
 
 
 @pytest.mark.parametrize("format_", ["v7", "oldgnu", "gnu", "ustar", "posix"])

@@ -33,6 +33,7 @@ class FakeRegistry:
     def __init__(self, certificate: Path | None = None) -> None:
         self.replies: dict[str, Answer] = {}
         self.requests: list[tuple[str, Mapping[str, str]]] = []
+        self.forms: dict[str, bytes] = {}  # what was posted, by path
         self.connections = 0
         self.keep_alive = False  # then the client must be closed before the registry
         self.hung_up = threading.Event()  # by a client, in the middle of an answer
@@ -86,6 +87,11 @@ def _handler(registry: FakeRegistry) -> type[BaseHTTPRequestHandler]:
             super().setup()
             self.protocol_version = "HTTP/1.1" if registry.keep_alive else "HTTP/1.0"
             registry.connections += 1
+
+        def do_POST(self) -> None:
+            path = self.path.partition("?")[0]
+            registry.forms[path] = self.rfile.read(int(self.headers["Content-Length"]))
+            self.do_GET()
 
         def do_GET(self) -> None:
             headers = dict(self.headers.items())

@@ -7,6 +7,7 @@ import re
 import subprocess
 import threading
 from collections.abc import Iterator
+from enum import Enum
 from pathlib import Path
 
 _CONFIG = """\
@@ -16,15 +17,28 @@ storage:
   filesystem: {{rootdirectory: {directory}/blobs}}
   delete: {{enabled: true}}
 http: {{addr: "127.0.0.1:0"}}
-"""
+{auth}"""
+_BASIC = "auth: {{htpasswd: {{realm: test, path: {directory}/htpasswd}}}}\n"
+# bcrypt, the only kind that it takes, of the user and the password below
+_HTPASSWD = "tester:$2y$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a\n"
+LOGIN = "tester:secret"
 _LISTENING = re.compile(rb"listening on (127\.0\.0\.1:[0-9]+)")
 
 
+class Door(Enum):
+    """Who may enter."""
+
+    OPEN = "everybody"
+    BASIC = "LOGIN"
+
+
 @contextlib.contextmanager
-def docker_registry(directory: Path) -> Iterator[str]:
+def docker_registry(directory: Path, door: Door = Door.OPEN) -> Iterator[str]:
     """Run a registry that keeps its blobs in the directory; gives `HOST:PORT`."""
     config = directory / "registry.yml"
-    config.write_text(_CONFIG.format(directory=directory))
+    auth = "" if door is Door.OPEN else _BASIC.format(directory=directory)
+    config.write_text(_CONFIG.format(directory=directory, auth=auth))
+    (directory / "htpasswd").write_text(_HTPASSWD)
     log: list[bytes] = []
     with subprocess.Popen(
         ["docker-registry", "serve", os.fspath(config)],

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""One registry: how it is reached, and requests below `/v2/` with what it takes to be let in.
+
+HTTPS with verification, unless it may be insecure: then HTTPS without verification and, where
+nobody answers that, plain HTTP. Source: distribution-spec, "Endpoints".
+"""
+
+import contextlib
+import threading
+from collections.abc import Iterator, Mapping
+
+from atomic_sys.image.auth import Access, AccessDenied, Server
+from atomic_sys.image.http import Http, Request, Tls
+from atomic_sys.image.http_response import NetworkError, Response
+from atomic_sys.log import debug
+from atomic_sys.model.reference import DEFAULT_DOMAIN
+
+_DOCKER_HUB = "registry-1.docker.io"
+
+
+class RegistryClient:
+    """A registry and our way into it; safe for threads."""
+
+    def __init__(self, http: Http, access: Access, *, domain: str, tls: Tls) -> None:
+        self.domain = domain
+        self._http = http
+        self._access = access
+        self._tls = tls
+        self._lock = threading.Lock()
+        self._server: Server | None = None
+
+    @property
+    def hint(self) -> str:
+        """What helps against a refusal."""
+        return f"atomic login {self.domain}"
+
+    def address(self, path: str) -> str:
+        """The URL of `/v2/PATH`. Raises ConnectionFailed when the registry cannot be reached."""
+        return f"{self._reached().url}/v2/{path}"
+
+    @contextlib.contextmanager
+    def get(self, path: str, headers: Mapping[str, str] | None = None) -> Iterator[Response]:
+        """The answer to `/v2/PATH`, whatever its status, after one renewal of our authorization.
+
+        A second one follows only when the registry names a scope that it misses. Raises
+        NetworkError; AccessDenied when the registry wants what we do not have.
+        """
+        server = self._reached()
+        renewed = False
+        while True:
+            authorization = self._authorization(server)
+            request = _request(f"{server.url}/v2/{path}", server, headers or {}, authorization)
+            with self._http.get(request) as response:
+                challenge = response.header("WWW-Authenticate")
+                more = response.status in (401, 403) and self._access.wants_more(challenge)
+                if not more and (response.status != 401 or renewed):
+                    yield response
+                    return
+            renewed = True
+            self._renew(server, challenge, authorization)
+
+    def check_access(self) -> None:
+        """Whether the registry lets us in. Raises AccessDenied, else NetworkError."""
+        with self.get("") as response:
+            if response.status in (401, 403):
+                raise AccessDenied(str(response.failure(self.domain)))
+            if response.status != 200:
+                raise response.failure(f"{self.domain} is no registry")
+
+    def _authorization(self, server: Server) -> str | None:
+        with self._with_hint():
+            return self._access.authorization(server)
+
+    def _renew(self, server: Server, challenge: str | None, refused: str | None) -> None:
+        with self._with_hint():
+            self._access.renew(server, challenge, refused)
+
+    @contextlib.contextmanager
+    def _with_hint(self) -> Iterator[None]:
+        try:
+            yield
+        except AccessDenied as error:
+            error.hint = error.hint or self.hint
+            raise
+
+    def _reached(self) -> Server:
+        """The address; a registry that may be insecure is tried once."""
+        with self._lock:
+            if self._server is None:
+                host = _DOCKER_HUB if self.domain == DEFAULT_DOMAIN else self.domain
+                match self._tls:
+                    case Tls.VERIFIED:
+                        self._server = Server(url=f"https://{host}", tls=Tls.VERIFIED)
+                    case Tls.UNVERIFIED:
+                        self._server = self._try(host)
+            return self._server
+
+    def _try(self, host: str) -> Server:
+        failures: list[str] = []
+        for scheme in ("https", "http"):
+            server = Server(url=f"{scheme}://{host}", tls=Tls.UNVERIFIED)
+            try:
+                with self._http.get(Request(url=f"{server.url}/v2/", tls=server.tls)) as response:
+                    if response.status in (200, 401):
+                        return server
+                    raise response.failure(f"{server.url}/v2/")
+            except NetworkError as error:
+                debug(str(error))
+                failures.append(str(error))
+        raise NetworkError(f"{host} is no registry: {'; '.join(failures)}")
+
+
+def _request(
+    url: str, server: Server, headers: Mapping[str, str], authorization: str | None
+) -> Request:
+    ours = {} if authorization is None else {"Authorization": authorization}
+    return Request(url=url, headers=dict(headers) | ours, tls=server.tls)
