@@ -9,6 +9,7 @@ redirect leads from https to http. The environment's proxies are used; its netrc
 
 import contextlib
 import re
+import socket
 import ssl
 import threading
 from collections.abc import Iterator, Mapping
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Self
 from urllib.parse import urljoin, urlsplit
 
 from atomic_sys import __version__
-from atomic_sys.image.http_response import NetworkError, Response, one_line
+from atomic_sys.image.http_response import NetworkError, Response, Temporary, one_line
 
 if TYPE_CHECKING:  # only for its types: the import takes 80 ms
     import requests
@@ -41,6 +42,10 @@ class Tls(Enum):
 
 class ConnectionFailed(NetworkError):
     """Nobody answered, or nobody who could prove to be the one that was asked."""
+
+
+class Unreachable(ConnectionFailed, Temporary):
+    """Nobody answered, but somebody may yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +130,7 @@ class Http:
 def _send(session: "requests.Session", request: Request) -> Response:
     # Here because it takes 80 ms and only verbs that pull need it.
     import requests
+    import urllib3
 
     server = _checked(request.url)
     headers = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity"} | dict(request.headers)
@@ -139,8 +145,9 @@ def _send(session: "requests.Session", request: Request) -> Response:
             timeout=(CONNECT_TIMEOUT, READ_TIMEOUT),
             proxies=requests.utils.get_environ_proxies(request.url),
         )
-    except requests.RequestException as error:
-        raise ConnectionFailed(f"cannot reach {server}: {_reason(error)}") from error
+    except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+        kind = Unreachable if _may_pass(error) else ConnectionFailed
+        raise kind(f"cannot reach {server}: {_reason(error)}") from error
     return Response(answer)
 
 
@@ -208,6 +215,20 @@ def _shown(url: str) -> str:
     scheme, separator, rest = head.partition("://")
     authority, slash, path = rest.partition("/")
     return f"{scheme}{separator}{authority.rpartition('@')[2]}{slash}{path}"[:300]
+
+
+def _may_pass(error: Exception) -> bool:
+    """Whether another try has a chance: not with a bad certificate or a name that nobody has."""
+    # Here for the reason given in _send().
+    import requests
+
+    inner: BaseException | None = error
+    while inner is not None:
+        if isinstance(inner, socket.gaierror) and inner.errno != socket.EAI_AGAIN:
+            return False
+        inner = inner.__cause__ or inner.__context__
+    temporary = isinstance(error, requests.ConnectionError | requests.Timeout)
+    return temporary and not isinstance(error, requests.exceptions.SSLError)
 
 
 def _reason(error: Exception) -> str:

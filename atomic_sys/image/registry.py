@@ -1,18 +1,21 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """An image of a registry. Source: distribution-spec, "Pull"."""
 
-from collections.abc import Generator
+import contextlib
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import replace
 
 from atomic_sys.errors import ExitCode
 from atomic_sys.image.auth import Access, AccessDenied
 from atomic_sys.image.auth_file import Credentials
+from atomic_sys.image.blob import resumed
 from atomic_sys.image.credentials import CredentialLookup
 from atomic_sys.image.http import Http, Tls
 from atomic_sys.image.http_response import NetworkError, Response
 from atomic_sys.image.origin import RawManifest
 from atomic_sys.image.registries_conf import Registries
 from atomic_sys.image.registry_client import RegistryClient
+from atomic_sys.image.retry import Patience
 from atomic_sys.log import warn
 from atomic_sys.model.digest import Digest
 from atomic_sys.model.manifest import ACCEPT, MANIFEST_LIMIT, Descriptor
@@ -40,11 +43,13 @@ class RegistryOrigin:
         source: RegistrySource,
         registries: Registries,
         credentials: CredentialLookup | None = None,
+        patience: Patience | None = None,
     ) -> None:
         self.reference = _identity(registries.qualify(source.name))
         place = registries.locate(self.reference)
         self._place = place.reference
         self._credentials = credentials
+        self._patience = patience or Patience()
         access = Access(http, self._find_credentials, scope=f"repository:{self._place.path}:pull")
         insecure = place.insecure or source.plain_http
         self._client = RegistryClient(
@@ -71,7 +76,9 @@ class RegistryOrigin:
 
         Raises NotInRegistry, NetworkError, TooLarge, or ContentMismatch.
         """
-        expected = digest or self._place.digest
+        return self._patience.call(lambda: self._manifest(digest or self._place.digest))
+
+    def _manifest(self, expected: Digest | None) -> RawManifest:
         what = f"manifest of {self.description}"
         name = str(expected or self._place.tag)
         path = f"{self._place.path}/manifests/{name}"
@@ -91,9 +98,18 @@ class RegistryOrigin:
         Raises NotInRegistry, NetworkError, or ContentMismatch.
         """
         what = f"blob {descriptor.digest} of {self.description}"
-        with self._client.get(f"{self._place.path}/blobs/{descriptor.digest}") as response:
-            self._check(response, what)
-            yield from verified(response.chunks(), descriptor.digest, descriptor.size)
+        path = f"{self._place.path}/blobs/{descriptor.digest}"
+
+        @contextlib.contextmanager
+        def open_blob(headers: Mapping[str, str]) -> Iterator[Response]:
+            with self._client.get(path, headers) as response:
+                if not (headers and response.status == 206):
+                    self._check(response, what)
+                yield response
+
+        chunks = resumed(open_blob, descriptor.size, self._patience)
+        with contextlib.closing(chunks):
+            yield from verified(chunks, descriptor.digest, descriptor.size)
 
     def _check(self, response: Response, what: str) -> None:
         if response.status == 200:
