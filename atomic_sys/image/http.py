@@ -10,16 +10,16 @@ redirect leads from https to http. The environment's proxies are used; its netrc
 import contextlib
 import re
 import socket
-import ssl
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from enum import Enum
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urljoin, urlsplit
 
 from atomic_sys import __version__
+from atomic_sys.image.certificates import Certificates
 from atomic_sys.image.http_response import NetworkError, Response, Temporary, one_line
+from atomic_sys.image.tls import Tls, new_session
 
 if TYPE_CHECKING:  # only for its types: the import takes 80 ms
     import requests
@@ -30,14 +30,6 @@ MAX_REDIRECTS = 5
 USER_AGENT = f"atomic-sys/{__version__}"
 _OBJECT = re.compile(r"^<[^<>]* object at 0x[0-9a-f]+>: ")
 _REDIRECTS = (301, 302, 303, 307, 308)
-_BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")
-
-
-class Tls(Enum):
-    """Whether the other side must prove who it is."""
-
-    VERIFIED = "verified"
-    UNVERIFIED = "unverified"
 
 
 class ConnectionFailed(NetworkError):
@@ -64,9 +56,11 @@ class Request:
 class Http:
     """Requests, from any number of threads. Close it when the last one is done."""
 
-    def __init__(self) -> None:
+    def __init__(self, certificates: Callable[[str], Certificates] | None = None) -> None:
+        """`certificates` gives those for a `HOST[:PORT]`, which no other host gets to see."""
+        self._certificates = certificates or (lambda _: Certificates())
         self._lock = threading.Lock()
-        self._idle: dict[Tls, list[requests.Session]] = {tls: [] for tls in Tls}
+        self._idle: dict[tuple[Tls, Certificates], list[requests.Session]] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -78,7 +72,7 @@ class Http:
         """Close every connection that is kept alive."""
         with self._lock:
             sessions = [session for idle in self._idle.values() for session in idle]
-            self._idle = {tls: [] for tls in Tls}
+            self._idle = {}
         for session in sessions:
             session.close()
 
@@ -88,8 +82,8 @@ class Http:
 
         Raises NetworkError; ConnectionFailed when there is no answer at all.
         """
-        with self._session(request.tls) as session:
-            for _ in range(MAX_REDIRECTS + 1):
+        for _ in range(MAX_REDIRECTS + 1):
+            with self._session(request) as session:
                 response = _send(session, request)
                 try:
                     if response.status not in _REDIRECTS:
@@ -113,18 +107,23 @@ class Http:
             return response.read(limit, _shown(url))
 
     @contextlib.contextmanager
-    def _session(self, tls: Tls) -> Iterator["requests.Session"]:
+    def _session(self, request: Request) -> Iterator["requests.Session"]:
         """A session for one request; its connections stay for the next one, of any thread."""
+        server = _checked(request.url)
+        secure = server.startswith("https:")
+        host = server.partition("://")[2]
+        certificates = self._certificates(host) if secure else Certificates()
+        key = (request.tls, certificates)
         with self._lock:
-            idle = self._idle[tls]
+            idle = self._idle.setdefault(key, [])
             session = idle.pop() if idle else None
         if session is None:
-            session = _new_session(tls)
+            session = new_session(request.tls, certificates)
         try:
             yield session
         finally:
             with self._lock:
-                self._idle[tls].append(session)
+                self._idle.setdefault(key, []).append(session)
 
 
 def _send(session: "requests.Session", request: Request) -> Response:
@@ -149,36 +148,6 @@ def _send(session: "requests.Session", request: Request) -> Response:
         kind = Unreachable if _may_pass(error) else ConnectionFailed
         raise kind(f"cannot reach {server}: {_reason(error)}") from error
     return Response(answer)
-
-
-def _new_session(tls: Tls) -> "requests.Session":
-    # Here for the reason given in _send().
-    from http.cookiejar import DefaultCookiePolicy
-
-    import requests
-    import urllib3
-
-    session = requests.Session()
-    session.trust_env = False  # no netrc; and no REQUESTS_CA_BUNDLE beside the system's bundle
-    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    match tls:
-        case Tls.VERIFIED:
-            session.verify = _ca_bundle()
-        case Tls.UNVERIFIED:
-            session.verify = False
-            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
-    return session
-
-
-def _ca_bundle() -> str:
-    """The system's certificates, not those that a Python package brings along."""
-    defaults = ssl.get_default_verify_paths()
-    for path in (defaults.cafile, *_BUNDLES, defaults.capath):
-        with contextlib.suppress(OSError):
-            if path is not None:
-                open(path, "rb").close()
-                return path
-    raise NetworkError("this system has no CA certificates", hint="install ca-certificates")
 
 
 def _checked(url: str) -> str:

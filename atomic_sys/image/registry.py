@@ -10,12 +10,13 @@ from atomic_sys.image.auth import Access, AccessDenied
 from atomic_sys.image.auth_file import Credentials
 from atomic_sys.image.blob import resumed
 from atomic_sys.image.credentials import CredentialLookup
-from atomic_sys.image.http import Http, Tls
+from atomic_sys.image.http import Http
 from atomic_sys.image.http_response import NetworkError, Response
 from atomic_sys.image.origin import RawManifest
 from atomic_sys.image.registries_conf import Registries
 from atomic_sys.image.registry_client import RegistryClient
 from atomic_sys.image.retry import Patience
+from atomic_sys.image.tls import Tls
 from atomic_sys.log import warn
 from atomic_sys.model.digest import Digest
 from atomic_sys.model.manifest import ACCEPT, MANIFEST_LIMIT, Descriptor

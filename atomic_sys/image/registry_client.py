@@ -10,8 +10,9 @@ import threading
 from collections.abc import Iterator, Mapping
 
 from atomic_sys.image.auth import Access, AccessDenied, Server
-from atomic_sys.image.http import Http, Request, Tls
+from atomic_sys.image.http import Http, Request
 from atomic_sys.image.http_response import NetworkError, Response
+from atomic_sys.image.tls import Tls
 from atomic_sys.log import debug
 from atomic_sys.model.reference import DEFAULT_DOMAIN
 
