@@ -365,3 +365,87 @@ def test_what_was_decided_is_not_asked_again(
     with pytest.raises(NetworkError):
         origin(http, registry).manifest(None)
     assert len(registry.asked(path)) == 1
+
+
+def mirrored(
+    http: Http, places: tuple[FakeRegistry, FakeRegistry], name: str, more: str = ""
+) -> RegistryOrigin:
+    """An image of the second registry, which the first one mirrors."""
+    mirror, primary = places
+    for place in places:
+        place.replies["/v2/"] = Reply()
+    conf = (
+        f'[[registry]]\nlocation = "{primary.host}"\ninsecure = true\n[[registry.mirror]]\n'
+        f'location = "{mirror.host}/copy"\ninsecure = true\n{more}'
+    )
+    source = RegistrySource(name=ImageName.parse(f"{primary.host}/{name}"))
+    registries = parse(conf.encode(), "conf")
+    return RegistryOrigin(http, source, registries, None, Patience(sleep=lambda _: None))
+
+
+def test_mirror(http: Http, registry: FakeRegistry) -> None:
+    with FakeRegistry() as mirror:
+        found = mirrored(http, (mirror, registry), "a/b:1")
+        mirror.replies["/v2/copy/a/b/manifests/1"] = Reply(body=MANIFEST)
+        mirror.replies[f"/v2/copy/a/b/blobs/{promise().digest}"] = Reply(body=BLOB)
+        assert found.manifest(None).raw == MANIFEST
+        assert b"".join(found.blob(promise())) == BLOB
+        assert not registry.requests
+        assert str(found.reference) == f"{registry.host}/a/b:1", "the policy judges this"
+        assert found.description.endswith(f"at {mirror.host}/copy/a/b")
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [Reply(status=404), Reply(status=503), Reply(status=401), Reply(body=b"x", length=9)],
+    ids=["404", "503", "401", "cut"],
+)
+def test_mirror_that_fails(http: Http, registry: FakeRegistry, reply: Reply) -> None:
+    with FakeRegistry() as mirror:
+        found = mirrored(http, (mirror, registry), "a/b:1")
+        mirror.replies["/v2/copy/a/b/manifests/1"] = reply
+        with pytest.raises(NetworkError) as caught:
+            found.manifest(None)
+        assert str(caught.value).startswith(f"{mirror.host}/copy/a/b: ")
+        assert "404: NAME_UNKNOWN" in str(caught.value), "each attempt is told"
+        assert isinstance(caught.value, NotInRegistry) == (reply.status == 404)
+        registry.replies["/v2/a/b/manifests/1"] = Reply(body=MANIFEST)
+        assert found.manifest(None).raw == MANIFEST
+        assert len(mirror.asked("/v2/copy/a/b/manifests/1")) == 2
+        found.manifest(None)
+        assert len(mirror.asked("/v2/copy/a/b/manifests/1")) == 2, "the other one was chosen"
+
+
+def test_mirror_only_for(http: Http, registry: FakeRegistry) -> None:
+    digest = Digest.of(MANIFEST)
+    for more, by_tag, by_digest in (
+        ('pull-from-mirror = "tag-only"', 1, 0),
+        ('pull-from-mirror = "digest-only"', 0, 1),
+        ('pull-from-mirror = "all"', 1, 1),
+    ):
+        with FakeRegistry() as mirror:
+            for name in ("1", str(digest)):
+                mirror.replies[f"/v2/copy/a/b/manifests/{name}"] = Reply(body=MANIFEST)
+                registry.replies[f"/v2/a/b/manifests/{name}"] = Reply(body=MANIFEST)
+            mirrored(http, (mirror, registry), "a/b:1", more).manifest(None)
+            mirrored(http, (mirror, registry), f"a/b@{digest}", more).manifest(None)
+            assert len(mirror.asked("/v2/copy/a/b/manifests/1")) == by_tag
+            assert len(mirror.asked(f"/v2/copy/a/b/manifests/{digest}")) == by_digest
+
+
+def test_given_password_is_not_for_a_mirror(
+    http: Http, registry: FakeRegistry, tmp_path: Path
+) -> None:
+    credentials = lookup(tmp_path, given="u:p")
+    with FakeRegistry() as mirror:
+        mirrored(http, (mirror, registry), "a/b:1")  # for its pings
+        mirror.replies["/v2/a/b/manifests/1"] = guarded("u:p", Reply(body=MANIFEST))
+        registry.replies["/v2/a/b/manifests/1"] = guarded("u:p", Reply(body=MANIFEST))
+        conf = (
+            f'[[registry]]\nlocation = "{registry.host}"\ninsecure = true\n'
+            f'[[registry.mirror]]\nlocation = "{mirror.host}"\ninsecure = true\n'
+        )
+        source = RegistrySource(name=ImageName.parse(f"{registry.host}/a/b:1"))
+        found = RegistryOrigin(http, source, parse(conf.encode(), "conf"), credentials)
+        assert found.manifest(None).raw == MANIFEST
+        assert all("Authorization" not in headers for _, headers in mirror.requests)
