@@ -15,6 +15,8 @@ _atomic_options() {
     pull) echo '-h --help --storage --src-creds --json --lock-timeout' ;;
     login) echo '-h --help -u --username --password-stdin --authfile --lock-timeout' ;;
     logout) echo '-h --help -a --all --authfile --lock-timeout' ;;
+    inspect) echo '-h --help --raw --config -n --no-tags' ;;
+    list-tags) echo '-h --help' ;;
     'containers list' | 'images list')
         echo '-h --help -a --all -f --filter -n --noheading --no-trunc -q --quiet --json'
         ;;
@@ -28,7 +30,7 @@ _atomic_options() {
 # What can stand where no option does.
 _atomic_words() {
     case $1 in
-    '') echo 'install uninstall pull login logout containers images' ;;
+    '') echo 'install uninstall pull login logout inspect list-tags containers images' ;;
     containers) echo 'list status delete' ;;
     images) echo 'list delete prune' ;;
     uninstall | 'containers status' | 'containers delete') atomic containers list --all -q 2>/dev/null ;;
@@ -76,7 +78,7 @@ _atomic() {
         return
     elif [[ $current == -* ]]; then
         mapfile -t COMPREPLY < <(compgen -W "$(_atomic_options "$verb")" -- "$current")
-    elif [[ $verb == install || $verb == pull ]]; then
+    elif [[ $verb == install || $verb == pull || $verb == inspect ]]; then
         mapfile -t COMPREPLY < <(compgen -f -- "$current") # the directory of oci:DIR
     else
         mapfile -t COMPREPLY < <(compgen -W "$(_atomic_words "$verb")" -- "$current")

@@ -6,8 +6,7 @@ from collections.abc import Iterable
 from typing import NoReturn
 
 from atomic_sys.errors import UsageError
-
-DEFAULT_LOCK_TIMEOUT = 60.0  # seconds
+from atomic_sys.host import DEFAULT_LOCK_TIMEOUT
 
 
 def add_storage(parser: argparse.ArgumentParser) -> None:

@@ -129,19 +129,16 @@ def _values_file(path: str) -> dict[str, str]:
     with open(path, "rb") as stream:
         document = read_limited(stream, _VALUES_LIMIT, path)
     try:
-        body = yaml.safe_load(document)
-    except (yaml.YAMLError, RecursionError, ValueError) as error:  # a date that is none
+        # Every scalar is the text that stands there, as with --set: 1.10 is not 1.1, 0755 not 493.
+        body = yaml.load(document, Loader=yaml.BaseLoader)
+    except (yaml.YAMLError, RecursionError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: invalid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(body, dict):
         raise UsageError(f"{path} is not a mapping of names to values")
     for name, value in body.items():
-        if not isinstance(name, str) or not isinstance(value, str | int | float):
+        if not isinstance(name, str) or not isinstance(value, str):
             raise UsageError(f"{path}: {name!r} is not a name with one value", hint="quote it")
-    return {name: _text(value) for name, value in body.items()}
-
-
-def _text(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    return body
 
 
 def _print(result: InstallResult, request: Install, output: Output) -> None:

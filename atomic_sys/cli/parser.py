@@ -41,6 +41,8 @@ VERBS = (
     Verb("pull", "pull", "pull an image into the store"),
     Verb("login", "login", "log in to a registry"),
     Verb("logout", "logout", "forget the credentials for a registry"),
+    Verb("inspect", "inspect", "show an image of a registry or a file, pulling nothing"),
+    Verb("list-tags", "list_tags", "list the tags of a repository in a registry"),
     Verb("containers list", "containers_list", "list system containers"),
     Verb("containers status", "containers_status", "show one container in detail"),
     Verb("containers delete", "containers_delete", "remove system containers"),

@@ -20,7 +20,7 @@ from atomic_sys.verbs.pull import pull
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     add = parser.add_argument
-    add("image", metavar="IMAGE", help="NAME[:TAG][@DIGEST], docker://..., oci:DIR[:TAG]")
+    add("image", metavar="IMAGE", help="NAME[:TAG][@DIGEST], oci:DIR[:TAG], oci-archive:FILE, ...")
     add("-t", "--type", help=argparse.SUPPRESS)
     add_storage(parser)
     add_source_credentials(parser)

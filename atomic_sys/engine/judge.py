@@ -10,7 +10,7 @@ from atomic_sys.trust.framing import SignatureBlob, SimpleSignature, unframe
 from atomic_sys.trust.judge import ImageUnderJudgement, judge
 from atomic_sys.trust.lookaside import LookasideConfig
 from atomic_sys.trust.scopes import ImageIdentity, select
-from atomic_sys.trust.signatures import Get, read_signatures
+from atomic_sys.trust.signatures import Get, read_directory_signatures, read_signatures
 from atomic_sys.trust.verdict import Verdict, rejection
 from atomic_sys.trust.verifier import Verifier
 
@@ -30,6 +30,8 @@ class Judge:
 
         Raises AtomicSysError when they cannot be read: that is no proof that there are none.
         """
+        if place.transport == "dir":
+            return read_directory_signatures(place.scopes[0])
         return read_signatures(place, digest, self.lookaside, self.get)
 
     def verdict(

@@ -2,18 +2,32 @@
 """From an image argument to its origin and its identity before the policy."""
 
 import os
+from dataclasses import replace
 from typing import assert_never
 
 from atomic_sys.engine.pull import ImageAt
 from atomic_sys.errors import UsageError
 from atomic_sys.image.credentials import CredentialLookup
+from atomic_sys.image.dir_image import DirectoryOrigin
+from atomic_sys.image.docker_archive import DockerArchiveOrigin
 from atomic_sys.image.http import Http
 from atomic_sys.image.layout import LayoutOrigin
+from atomic_sys.image.origin import Origin
 from atomic_sys.image.registries_conf import Registries
 from atomic_sys.image.registry import RegistryOrigin
-from atomic_sys.model.source import LayoutSource, RegistrySource, Source, StoredSource, parse_source
+from atomic_sys.model.source import (
+    DirectorySource,
+    DockerArchiveSource,
+    FileSource,
+    LayoutArchiveSource,
+    LayoutSource,
+    RegistrySource,
+    Source,
+    StoredSource,
+    parse_source,
+)
 from atomic_sys.store.images import StoredImage
-from atomic_sys.trust.scopes import ImageIdentity, docker_identity, path_identity
+from atomic_sys.trust.scopes import ImageIdentity, docker_identity, nameless_identity, path_identity
 
 
 def locate(
@@ -37,20 +51,38 @@ def locate(
                 identity=docker_identity(origin.reference),
                 place=docker_identity(origin.place),
             )
-        case LayoutSource():
-            path = os.path.realpath(source.path)
-            identity = path_identity("oci", path)
-            return ImageAt(
-                name=source.name,
-                source=str(LayoutSource(path=path, tag=source.tag)),
-                origin=LayoutOrigin(source),
-                identity=identity,
-                place=identity,
-            )
+        case LayoutSource() | LayoutArchiveSource() | DockerArchiveSource() | DirectorySource():
+            return _locate_file(source)
         case StoredSource():
             raise UsageError(f"{source}: it is in the store, and cannot be pulled from there")
         case _:
             assert_never(source)
+
+
+def _locate_file(source: FileSource) -> ImageAt:
+    """What the path leads to is what is judged, what is opened, and what an update will ask."""
+    real = replace(source, path=os.path.realpath(source.path))
+    if ":" in real.path and not isinstance(real, DirectorySource | LayoutSource):
+        raise UsageError(f"{real.path}: the path of an archive cannot have a colon in it")
+    origin: Origin
+    match real:
+        case LayoutSource():
+            origin = LayoutOrigin(real)
+            identity = path_identity("oci", real.path)
+        case LayoutArchiveSource():
+            origin = LayoutOrigin(real)
+            identity = path_identity("oci-archive", real.path)
+        case DirectorySource():
+            origin = DirectoryOrigin(real)
+            identity = path_identity("dir", real.path)
+        case DockerArchiveSource():
+            origin = DockerArchiveOrigin(real)
+            identity = nameless_identity("docker-archive")
+        case _:
+            assert_never(real)
+    return ImageAt(
+        name=source.name, source=str(real), origin=origin, identity=identity, place=identity
+    )
 
 
 def stored_identity(image: StoredImage) -> ImageIdentity:
@@ -65,7 +97,15 @@ def stored_identity(image: StoredImage) -> ImageIdentity:
             path = path.removesuffix(f":{image.name.tag}")
         return path_identity("oci", path)
     if source:
-        parsed = parse_source(source, is_directory=lambda _path: False)
-        if isinstance(parsed, RegistrySource):
-            return docker_identity(parsed.reference)
+        match parse_source(source, is_directory=lambda _path: False):
+            case RegistrySource() as parsed:
+                return docker_identity(parsed.reference)
+            case LayoutArchiveSource() as parsed:
+                return path_identity("oci-archive", parsed.path)
+            case DirectorySource() as parsed:
+                return path_identity("dir", parsed.path)
+            case DockerArchiveSource():
+                return nameless_identity("docker-archive")
+            case _:  # a source that the record cannot have
+                pass
     return docker_identity(RegistrySource(name=image.name).reference)

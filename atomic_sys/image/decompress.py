@@ -37,6 +37,14 @@ def decompressed(chunks: Iterable[bytes]) -> Iterator[bytes]:
         yield from _kind(head)(_joined(head, source))
 
 
+def is_compressed(head: bytes) -> str | None:
+    """By what a stream that begins with these bytes is compressed, if it is."""
+    for magic, name in ((b"\x1f\x8b", "gzip"), (b"\x28\xb5\x2f\xfd", "zstd"), *_UNSUPPORTED):
+        if head.startswith(magic):
+            return name
+    return None
+
+
 def _kind(head: bytes) -> _Decompressor:
     """What can read a stream that begins with these bytes."""
     if head.startswith(b"\x1f\x8b"):

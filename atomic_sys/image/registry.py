@@ -17,6 +17,7 @@ from atomic_sys.image.origin import RawManifest
 from atomic_sys.image.registries_conf import Place, Registries
 from atomic_sys.image.registry_client import RegistryClient
 from atomic_sys.image.retry import Patience
+from atomic_sys.image.tags import PAGE_LIMIT, Page, read_tags
 from atomic_sys.image.tls import Tls
 from atomic_sys.log import debug, warn
 from atomic_sys.model.digest import Digest
@@ -106,6 +107,13 @@ class RegistryOrigin:
         with contextlib.closing(chunks):
             yield from verified(chunks, descriptor.digest, descriptor.size)
 
+    def tags(self) -> tuple[str, ...]:
+        """The tags of the repository, in the order of the registry itself.
+
+        Raises NotInRegistry, NetworkError, TooLarge, or InvalidJson.
+        """
+        return self._patience.call(self._places[-1].tags)
+
     def _find_credentials(self, place: Place) -> Credentials | None:
         """Those that the user gave are for the registry, not for mirrors on other hosts."""
         if self._credentials is None:
@@ -156,6 +164,18 @@ class _At:
             if not (headers and response.status == 206):
                 self._check(response, f"blob {digest} of {self.description}")
             yield response
+
+    def tags(self) -> tuple[str, ...]:
+        what = f"tags of {self._place.name}"
+        path = f"{self._place.path}/tags/list"
+
+        def fetch(query: str) -> Page:
+            with self._client.get(f"{path}{query}") as response:
+                self._check(response, what)
+                body = response.read(PAGE_LIMIT, what)
+                return Page(body=body, link=response.header("Link"))
+
+        return read_tags(fetch, self._client.address(path))
 
     def _check(self, response: Response, what: str) -> None:
         if response.status == 200:

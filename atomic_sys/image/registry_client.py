@@ -38,6 +38,10 @@ class RegistryClient:
         """What helps against a refusal."""
         return f"atomic login {self.domain}"
 
+    def address(self, path: str) -> str:
+        """The URL of `/v2/PATH`. Raises ConnectionFailed when the registry cannot be reached."""
+        return f"{self._reached().url}/v2/{path}"
+
     @contextlib.contextmanager
     def get(self, path: str, headers: Mapping[str, str] | None = None) -> Iterator[Response]:
         """The answer to `/v2/PATH`, whatever its status, after one renewal of our authorization.

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from atomic_sys.errors import UsageError
 from atomic_sys.model.reference import DEFAULT_TAG, DockerReference, ImageName, is_tag
 
-_LATER = ("docker-archive", "docker-daemon", "oci-archive", "dir", "docker", "dockertar")
+_LATER = ("docker-daemon", "docker")
 _UNFIT = re.compile(r"[^a-z0-9]+")
 
 
@@ -51,12 +51,60 @@ class LayoutSource:
     @property
     def name(self) -> ImageName:
         """The name in the store: the directory's basename and the tag."""
-        base = self.path.rstrip("/").rpartition("/")[2]
-        fit = _UNFIT.sub("-", base.lower()).strip("-") or "image"
-        return ImageName.parse(f"{fit}:{self.tag or DEFAULT_TAG}")
+        return _name_of_file(self.path, self.tag)
 
     def __str__(self) -> str:
         return f"oci:{self.path}" + ("" if self.tag is None else f":{self.tag}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayoutArchiveSource:
+    """An image of an OCI image layout in a tar archive."""
+
+    path: str
+    tag: str | None
+
+    @property
+    def name(self) -> ImageName:
+        """The name in the store: the file's, less its suffix, and the tag."""
+        return _name_of_file(self.path.removesuffix(".tar"), self.tag)
+
+    def __str__(self) -> str:
+        return f"oci-archive:{self.path}" + ("" if self.tag is None else f":{self.tag}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DockerArchiveSource:
+    """An image of a tar archive of `docker save`."""
+
+    path: str
+    reference: DockerReference | None
+
+    @property
+    def name(self) -> ImageName:
+        """The name in the store: the one in the archive where it was given, else the file's."""
+        if self.reference is not None:
+            return ImageName.parse(str(self.reference))
+        return _name_of_file(self.path.removesuffix(".tar"), None)
+
+    def __str__(self) -> str:
+        reference = "" if self.reference is None else f":{self.reference}"
+        return f"docker-archive:{self.path}{reference}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DirectorySource:
+    """The image of a directory as skopeo's `dir:` writes it: manifest.json, version, blobs."""
+
+    path: str
+
+    @property
+    def name(self) -> ImageName:
+        """The name in the store: the directory's."""
+        return _name_of_file(self.path, None)
+
+    def __str__(self) -> str:
+        return f"dir:{self.path}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,18 +117,23 @@ class StoredSource:
         return f"ostree:{self.name}"
 
 
-Source = RegistrySource | LayoutSource | StoredSource
+FileSource = LayoutSource | LayoutArchiveSource | DockerArchiveSource | DirectorySource
+Source = RegistrySource | FileSource | StoredSource
 
 
 def parse_source(text: str, *, is_directory: Callable[[str], bool]) -> Source:
     """Read an image argument.
 
-    `[docker://]NAME[:TAG][@DIGEST]`, `oci:PATH[:TAG]`, `ostree:NAME`, `http:NAME`, `https:NAME`.
+    `[docker://]NAME[:TAG][@DIGEST]`, `oci:PATH[:TAG]`, `oci-archive:FILE[:TAG]`, `dir:PATH`,
+    `docker-archive:FILE[:NAME]`, `dockertar:FILE`, `ostree:NAME`, `http:NAME`, `https:NAME`.
+    The FILE of an archive ends at its first colon, as skopeo has it.
     Raises UsageError for what is none of these.
     """
     if not text or not text.isprintable():
         raise UsageError(f"invalid image name {text!r}")
     transport, colon, rest = text.partition(":")
+    if colon and (file := _file_source(transport, rest)) is not None:
+        return file
     match transport if colon else "":
         case "docker" if rest.startswith("//"):
             return RegistrySource(name=ImageName.parse(rest.removeprefix("//")))
@@ -110,3 +163,42 @@ def _layout(rest: str, is_directory: Callable[[str], bool]) -> LayoutSource | No
     if rest.startswith(("/", "./", "../")):
         raise UsageError(f"oci:{rest}: no such directory")
     return None
+
+
+def _file_source(transport: str, rest: str) -> FileSource | None:
+    """The file or directory, if it is a transport of those; a layout is not looked at here."""
+    if transport not in ("oci-archive", "docker-archive", "dockertar", "dir"):
+        return None
+    if not rest:
+        raise UsageError(f"{transport}: a path is missing")
+    match transport:
+        case "oci-archive":
+            return _layout_archive(rest)
+        case "docker-archive":
+            return _docker_archive(rest)
+        case "dockertar":
+            return DockerArchiveSource(path=rest, reference=None)
+        case _:
+            return DirectorySource(path=rest)
+
+
+def _layout_archive(rest: str) -> LayoutArchiveSource:
+    path, colon, tag = rest.partition(":")
+    if not path or (colon and not is_tag(tag)):
+        raise UsageError(f"oci-archive:{rest}: it is oci-archive:FILE[:TAG]")
+    return LayoutArchiveSource(path=path, tag=tag if colon else None)
+
+
+def _docker_archive(rest: str) -> DockerArchiveSource:
+    path, colon, name = rest.partition(":")
+    if not path or "@" in name:
+        raise UsageError(f"docker-archive:{rest}: it is docker-archive:FILE[:NAME[:TAG]]")
+    reference = DockerReference.parse(name).with_default_tag() if colon else None
+    return DockerArchiveSource(path=path, reference=reference)
+
+
+def _name_of_file(path: str, tag: str | None) -> ImageName:
+    """The last part of the path, made fit for a name, and the tag."""
+    base = path.rstrip("/").rpartition("/")[2]
+    fit = _UNFIT.sub("-", base.lower()).strip("-") or "image"
+    return ImageName.parse(f"{fit}:{tag or DEFAULT_TAG}")

@@ -81,6 +81,11 @@ def path_identity(transport: str, resolved_path: str) -> ImageIdentity:
     return ImageIdentity(transport=transport, scopes=tuple(scopes), reference=None)
 
 
+def nameless_identity(transport: str) -> ImageIdentity:
+    """The identity of an image of a transport that knows no names: only its scope "" can apply."""
+    return ImageIdentity(transport=transport, scopes=(), reference=None)
+
+
 def select(policy: Policy, identity: ImageIdentity) -> Selection:
     """The requirements for this image."""
     scopes = policy.transports.get(identity.transport, {})

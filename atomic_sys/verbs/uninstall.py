@@ -30,11 +30,12 @@ def uninstall(name: ContainerName, host: Host, report: Report) -> None:
 
 
 def find_all(names: Sequence[str], host: Host) -> tuple[Installed, ...]:
-    """The containers of these names: all of them are found before any is touched.
+    """The containers of these names, each once: all of them are found before any is touched.
 
     Raises NotFound for one that is not there.
     """
-    return tuple(require(host.root, host.paths, ContainerName.parse(name)) for name in names)
+    parsed = [ContainerName.parse(name) for name in dict.fromkeys(names)]
+    return tuple(require(host.root, host.paths, name) for name in parsed)
 
 
 def every_container(host: Host) -> tuple[Installed, ...]:

@@ -280,7 +280,7 @@ def test_delete_all_containers(root: Path, hello: str, atomic: Atomic) -> None:
         assert atomic("install", f"oci:{source}", "--name", name)[0] == 0
     assert atomic("containers", "delete", "--all")[0] == ExitCode.USAGE
     assert atomic("containers", "delete", "web", "none")[0] == ExitCode.NOT_FOUND
-    assert atomic("containers", "delete", "web")[0] == 0
+    assert atomic("containers", "delete", "web", "web")[0] == 0
     assert atomic("containers", "list", "-aq")[1] == "web.1\n"
     assert atomic("-y", "containers", "delete", "--all")[0] == 0
     assert seen(root) == before

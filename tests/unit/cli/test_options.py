@@ -100,9 +100,12 @@ def test_only_root_installs(
 
 def test_values_come_from_a_file_and_set_wins(asked: list[Install], tmp_path: Path) -> None:
     path = tmp_path / "values.yaml"
-    path.write_text("A: text\nB: 8080\nC: true\nD: 1.5\nE: ''\n")
+    path.write_text("A: text\nB: 0755\nC: yes\nD: 1.10\nE: ''\nF:\nG: 2026-99-99\nH: 12:30\n")
     run(["install", "etcd", "--values", str(path), "--set", "A=other"])
-    assert asked[0].values == {"A": "other", "B": "8080", "C": "true", "D": "1.5", "E": ""}
+    assert asked[0].values == {
+        "A": "other", "B": "0755", "C": "yes", "D": "1.10", "E": "", "F": "", "G": "2026-99-99",
+        "H": "12:30",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -110,20 +113,17 @@ def test_values_come_from_a_file_and_set_wins(asked: list[Install], tmp_path: Pa
     [
         (b"a: [1, 2]", "'a' is not a name with one value"),
         (b"a: {b: c}", "'a' is not a name with one value"),
-        (b"a:", "'a' is not a name with one value"),
-        (b"1: x", "1 is not a name with one value"),
         (b"- a", "is not a mapping of names to values"),
         (b"", "is not a mapping of names to values"),
         (b"a: [", "invalid YAML"),
-        (b"a: !!python/object/apply:os.system [true]", "invalid YAML"),
+        (b"a: !!python/object/apply:os.system [true]", "'a' is not a name with one value"),
         (b"\xff\xfe\xff", "invalid YAML"),
         (b"a: " + b"[" * 100_000, "invalid YAML"),
-        (b"a: &x [*x]", "'a' is not a name with one value"),
-        (b"a: 2026-99-99", "invalid YAML"),
+        (b"a: &x [*x]", "invalid YAML"),
         (b"? [a, b]\n: c", "invalid YAML"),
         (b"a: " + b"x" * (1 << 20), "1048576"),
     ],
-    ids=range(14),
+    ids=range(11),
 )
 def test_bad_files_of_values(
     content: bytes, message: str, asked: list[Install], tmp_path: Path,

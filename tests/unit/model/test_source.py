@@ -4,13 +4,23 @@
 import pytest
 
 from atomic_sys.errors import UsageError
-from atomic_sys.model.source import LayoutSource, RegistrySource, StoredSource, parse_source
+from atomic_sys.model.reference import DockerReference
+from atomic_sys.model.source import (
+    DirectorySource,
+    DockerArchiveSource,
+    LayoutArchiveSource,
+    LayoutSource,
+    RegistrySource,
+    Source,
+    StoredSource,
+    parse_source,
+)
 
 D1 = "@sha256:" + "0123456789abcdef" * 4
 DIRECTORIES = {"/layouts/etcd", "layout", "with:colon", "Etcd_3.4"}
 
 
-def parse(text: str) -> RegistrySource | LayoutSource | StoredSource:
+def parse(text: str) -> Source:
     return parse_source(text, is_directory=DIRECTORIES.__contains__)
 
 
@@ -81,11 +91,19 @@ def test_stored() -> None:
         "oci:./nowhere:1",
         "oci:../nowhere",
         "ostree:UPPER",
-        "docker-archive:a.tar",
+        "docker-archive:",
+        "docker-archive::etcd",
+        "docker-archive:a.tar:",
+        "docker-archive:a.tar:UPPER",
+        "docker-archive:a.tar:@0",
+        "docker-archive:a.tar:etcd@sha256:",
         "docker-daemon:a:1",
-        "oci-archive:a.tar:1",
-        "dir:/a",
-        "dockertar:/a.tar",
+        "oci-archive:",
+        "oci-archive::1",
+        "oci-archive:a.tar:",
+        "oci-archive:a.tar:a/b",
+        "dir:",
+        "dockertar:",
         "docker:etcd:1",
         "ftp://etcd",
     ],
@@ -95,8 +113,41 @@ def test_refused(text: str) -> None:
         parse(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "source", "name"),
+    [
+        ("dir:/a/Some Image", DirectorySource(path="/a/Some Image"), "some-image:latest"),
+        ("dir:a:1", DirectorySource(path="a:1"), "a-1:latest"),
+        (
+            "oci-archive:/x/etcd.tar",
+            LayoutArchiveSource(path="/x/etcd.tar", tag=None),
+            "etcd:latest",
+        ),
+        ("oci-archive:e:3", LayoutArchiveSource(path="e", tag="3"), "e:3"),
+        ("docker-archive:e.tar", DockerArchiveSource(path="e.tar", reference=None), "e:latest"),
+        (
+            "docker-archive:e.tar:h.io:5000/ns/etcd:3",
+            DockerArchiveSource(
+                path="e.tar", reference=DockerReference.parse("h.io:5000/ns/etcd:3")
+            ),
+            "h.io:5000/ns/etcd:3",
+        ),
+    ],
+)
+def test_files(text: str, source: Source, name: str) -> None:
+    assert parse(text) == source
+    assert (str(source), str(source.name)) == (text, name)
+
+
+def test_archive_of_the_predecessor() -> None:
+    assert parse("dockertar:/a.tar") == DockerArchiveSource(path="/a.tar", reference=None)
+    named = parse("docker-archive:a:etcd")
+    assert str(named) == "docker-archive:a:docker.io/library/etcd:latest"
+    assert str(named.name) == "docker.io/etcd:latest"
+
+
 def test_what_comes_later_has_a_hint() -> None:
-    with pytest.raises(UsageError, match="docker-archive: is not supported") as caught:
-        parse("docker-archive:a.tar")
+    with pytest.raises(UsageError, match="docker-daemon: is not supported") as caught:
+        parse("docker-daemon:a:1")
     assert caught.value.hint is not None
     assert "skopeo copy" in caught.value.hint
