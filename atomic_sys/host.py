@@ -13,8 +13,9 @@ from typing import Self
 
 from atomic_sys.fs.directory import make_directories, open_root
 from atomic_sys.fs.lock import key_locked
-from atomic_sys.image import credentials, registries_conf
+from atomic_sys.image import certificates, credentials, registries_conf
 from atomic_sys.image.auth_file import Password
+from atomic_sys.image.certificates import Certificates
 from atomic_sys.image.credentials import Candidate, CredentialLookup
 from atomic_sys.image.http import Http
 from atomic_sys.image.registries_conf import Registries
@@ -92,7 +93,14 @@ class Host:
     @cached_property
     def http(self) -> Http:
         """The door to the network."""
-        return self._closing.enter_context(Http())
+        return self._closing.enter_context(Http(self._certificates))
+
+    def _certificates(self, host: str) -> Certificates:
+        """The user's own, else those below the root."""
+        own = self.environment.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
+        shared = (self.paths.certs_d, self.paths.docker_certs_d)
+        directories = [f"{own}/containers/certs.d", *map(self.paths.inside, shared)]
+        return certificates.find(directories, host)
 
     @property
     def credential_files(self) -> tuple[Candidate, ...]:

@@ -30,6 +30,7 @@ class Paths:
     registries_conf_d: str = "/etc/containers/registries.conf.d"
     registries_d: str = "/etc/containers/registries.d"
     certs_d: str = "/etc/containers/certs.d"
+    docker_certs_d: str = "/etc/docker/certs.d"
     units: str = "/etc/systemd/system"
     vendor_units: str = "/usr/lib/systemd/system"
     tmpfiles: str = "/etc/tmpfiles.d"

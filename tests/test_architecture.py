@@ -27,6 +27,8 @@ PURE_FILES = {
     "engine.operations",
     "engine.report",
     "image.auth_file",
+    "image.challenge",
+    "image.warnings",
     "store.images",
     "store.objects",
     "store.tree",

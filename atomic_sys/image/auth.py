@@ -16,8 +16,9 @@ from urllib.parse import urlencode, urlsplit
 
 from atomic_sys.image.auth_file import Credentials, IdentityToken, Password, encoded
 from atomic_sys.image.challenge import Challenge, missing_scope, parse_challenges
-from atomic_sys.image.http import Http, Request, Tls
+from atomic_sys.image.http import Http, Request
 from atomic_sys.image.http_response import NetworkError
+from atomic_sys.image.tls import Tls
 from atomic_sys.model import strict_json
 from atomic_sys.model.strict_json import as_object
 

@@ -9,16 +9,17 @@ redirect leads from https to http. The environment's proxies are used; its netrc
 
 import contextlib
 import re
-import ssl
+import socket
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from enum import Enum
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urljoin, urlsplit
 
 from atomic_sys import __version__
-from atomic_sys.image.http_response import NetworkError, Response, one_line
+from atomic_sys.image.certificates import Certificates
+from atomic_sys.image.http_response import NetworkError, Response, Temporary, one_line
+from atomic_sys.image.tls import Tls, new_session
 
 if TYPE_CHECKING:  # only for its types: the import takes 80 ms
     import requests
@@ -29,18 +30,14 @@ MAX_REDIRECTS = 5
 USER_AGENT = f"atomic-sys/{__version__}"
 _OBJECT = re.compile(r"^<[^<>]* object at 0x[0-9a-f]+>: ")
 _REDIRECTS = (301, 302, 303, 307, 308)
-_BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")
-
-
-class Tls(Enum):
-    """Whether the other side must prove who it is."""
-
-    VERIFIED = "verified"
-    UNVERIFIED = "unverified"
 
 
 class ConnectionFailed(NetworkError):
     """Nobody answered, or nobody who could prove to be the one that was asked."""
+
+
+class Unreachable(ConnectionFailed, Temporary):
+    """Nobody answered, but somebody may yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,9 +56,11 @@ class Request:
 class Http:
     """Requests, from any number of threads. Close it when the last one is done."""
 
-    def __init__(self) -> None:
+    def __init__(self, certificates: Callable[[str], Certificates] | None = None) -> None:
+        """`certificates` gives those for a `HOST[:PORT]`, which no other host gets to see."""
+        self._certificates = certificates or (lambda _: Certificates())
         self._lock = threading.Lock()
-        self._idle: dict[Tls, list[requests.Session]] = {tls: [] for tls in Tls}
+        self._idle: dict[tuple[Tls, Certificates], list[requests.Session]] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -73,7 +72,7 @@ class Http:
         """Close every connection that is kept alive."""
         with self._lock:
             sessions = [session for idle in self._idle.values() for session in idle]
-            self._idle = {tls: [] for tls in Tls}
+            self._idle = {}
         for session in sessions:
             session.close()
 
@@ -83,8 +82,8 @@ class Http:
 
         Raises NetworkError; ConnectionFailed when there is no answer at all.
         """
-        with self._session(request.tls) as session:
-            for _ in range(MAX_REDIRECTS + 1):
+        for _ in range(MAX_REDIRECTS + 1):
+            with self._session(request) as session:
                 response = _send(session, request)
                 try:
                     if response.status not in _REDIRECTS:
@@ -108,23 +107,29 @@ class Http:
             return response.read(limit, _shown(url))
 
     @contextlib.contextmanager
-    def _session(self, tls: Tls) -> Iterator["requests.Session"]:
+    def _session(self, request: Request) -> Iterator["requests.Session"]:
         """A session for one request; its connections stay for the next one, of any thread."""
+        server = _checked(request.url)
+        secure = server.startswith("https:")
+        host = server.partition("://")[2]
+        certificates = self._certificates(host) if secure else Certificates()
+        key = (request.tls, certificates)
         with self._lock:
-            idle = self._idle[tls]
+            idle = self._idle.setdefault(key, [])
             session = idle.pop() if idle else None
         if session is None:
-            session = _new_session(tls)
+            session = new_session(request.tls, certificates)
         try:
             yield session
         finally:
             with self._lock:
-                self._idle[tls].append(session)
+                self._idle.setdefault(key, []).append(session)
 
 
 def _send(session: "requests.Session", request: Request) -> Response:
     # Here because it takes 80 ms and only verbs that pull need it.
     import requests
+    import urllib3
 
     server = _checked(request.url)
     headers = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity"} | dict(request.headers)
@@ -139,39 +144,10 @@ def _send(session: "requests.Session", request: Request) -> Response:
             timeout=(CONNECT_TIMEOUT, READ_TIMEOUT),
             proxies=requests.utils.get_environ_proxies(request.url),
         )
-    except requests.RequestException as error:
-        raise ConnectionFailed(f"cannot reach {server}: {_reason(error)}") from error
+    except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+        kind = Unreachable if _may_pass(error) else ConnectionFailed
+        raise kind(f"cannot reach {server}: {_reason(error)}") from error
     return Response(answer)
-
-
-def _new_session(tls: Tls) -> "requests.Session":
-    # Here for the reason given in _send().
-    from http.cookiejar import DefaultCookiePolicy
-
-    import requests
-    import urllib3
-
-    session = requests.Session()
-    session.trust_env = False  # no netrc; and no REQUESTS_CA_BUNDLE beside the system's bundle
-    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    match tls:
-        case Tls.VERIFIED:
-            session.verify = _ca_bundle()
-        case Tls.UNVERIFIED:
-            session.verify = False
-            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
-    return session
-
-
-def _ca_bundle() -> str:
-    """The system's certificates, not those that a Python package brings along."""
-    defaults = ssl.get_default_verify_paths()
-    for path in (defaults.cafile, *_BUNDLES, defaults.capath):
-        with contextlib.suppress(OSError):
-            if path is not None:
-                open(path, "rb").close()
-                return path
-    raise NetworkError("this system has no CA certificates", hint="install ca-certificates")
 
 
 def _checked(url: str) -> str:
@@ -208,6 +184,20 @@ def _shown(url: str) -> str:
     scheme, separator, rest = head.partition("://")
     authority, slash, path = rest.partition("/")
     return f"{scheme}{separator}{authority.rpartition('@')[2]}{slash}{path}"[:300]
+
+
+def _may_pass(error: Exception) -> bool:
+    """Whether another try has a chance: not with a bad certificate or a name that nobody has."""
+    # Here for the reason given in _send().
+    import requests
+
+    inner: BaseException | None = error
+    while inner is not None:
+        if isinstance(inner, socket.gaierror) and inner.errno != socket.EAI_AGAIN:
+            return False
+        inner = inner.__cause__ or inner.__context__
+    temporary = isinstance(error, requests.ConnectionError | requests.Timeout)
+    return temporary and not isinstance(error, requests.exceptions.SSLError)
 
 
 def _reason(error: Exception) -> str:

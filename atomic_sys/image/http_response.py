@@ -18,10 +18,28 @@ CHUNK = 1 << 18  # bytes
 ERROR_BODY_LIMIT = 1 << 20  # bytes
 _ERROR_TEXT = 300  # characters of a server's message that are worth a line
 _MAX_ERRORS = 4
+_BUSY = 429  # RFC 6585
+_TEMPORARY = (_BUSY, 502, 503, 504)
 
 
 class NetworkError(AtomicSysError):
     """The network, or whoever is at its other end, did not do what was asked."""
+
+
+class Temporary(NetworkError):
+    """What may be over in a moment; `busy` for a server that wants fewer requests.
+
+    `retry_after` is the header of that name.
+    """
+
+    def __init__(self, message: str, *, retry_after: str | None = None, busy: bool = False) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+        self.busy = busy
+
+
+class ConnectionBroke(Temporary):
+    """The body ended before its end."""
 
 
 class Response:
@@ -42,7 +60,7 @@ class Response:
     def chunks(self) -> Iterator[bytes]:
         """The body as it came over the wire.
 
-        Raises NetworkError when it breaks off.
+        Raises ConnectionBroke when it breaks off.
         """
         # Here since only verbs that pull need it.
         import urllib3
@@ -54,9 +72,9 @@ class Response:
                 received += len(chunk)
                 yield chunk
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise NetworkError(f"the connection broke after {received} bytes") from error
+            raise ConnectionBroke(f"the connection broke after {received} bytes") from error
         if promised is not None and promised.isdecimal() and received < int(promised):
-            raise NetworkError(f"the connection ended after {received} of {promised} bytes")
+            raise ConnectionBroke(f"the connection ended after {received} of {promised} bytes")
 
     def read(self, limit: int, what: str) -> bytes:
         """The whole body, of at most `limit` bytes; `what` names it in an error.
@@ -75,12 +93,19 @@ class Response:
         return b"".join(parts)
 
     def failure(self, what: str) -> NetworkError:
-        """The error for a status that was not expected, with what the registry says about it."""
+        """The error for a status that was not expected, with what the registry says about it.
+
+        It is Temporary where the status is.
+        """
         try:
             said = registry_message(self.read(ERROR_BODY_LIMIT, what))
         except AtomicSysError:
             said = ""  # a broken error body must not hide the status
-        return NetworkError(f"{what}: HTTP status {self.status}" + (f": {said}" if said else ""))
+        message = f"{what}: HTTP status {self.status}" + (f": {said}" if said else "")
+        if self.status not in _TEMPORARY:
+            return NetworkError(message)
+        after = self.header("Retry-After")
+        return Temporary(message, retry_after=after, busy=self.status == _BUSY)
 
 
 def registry_message(body: bytes) -> str:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """registries.conf: what an unqualified name means, and where a registry really is.
 
-Source: containers-registries.conf(5), version 2. Mirrors are read and checked, but not used yet.
+Source: containers-registries.conf(5), version 2. Mirrors are for pulls.
 Unknown keys are ignored, as the format wants it; a key of the wrong type is an error.
 """
 
@@ -9,6 +9,8 @@ import os
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from enum import Enum
+from typing import assert_never
 
 from atomic_sys.errors import AtomicSysError
 from atomic_sys.log import note
@@ -23,12 +25,33 @@ class InvalidRegistries(AtomicSysError):
     """A registries.conf that cannot be read the one way it is meant."""
 
 
+class Serves(Enum):
+    """Which references a mirror may be asked for: `pull-from-mirror`."""
+
+    ALL = "all"
+    DIGESTS = "digest-only"
+    TAGS = "tag-only"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mirror:
-    """Another place for the same images."""
+    """Another place for the same images, or for some of them."""
 
     location: str
     insecure: bool
+    serves: Serves
+
+    def has(self, reference: DockerReference) -> bool:
+        """Whether it may be asked for this."""
+        match self.serves:
+            case Serves.ALL:
+                return True
+            case Serves.DIGESTS:
+                return reference.digest is not None
+            case Serves.TAGS:
+                return reference.digest is None
+            case _:
+                assert_never(self.serves)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,15 +133,31 @@ class Registries:
             raise InvalidRegistries(f"{reference}: registries.conf blocks {registry.prefix}")
         if not registry.location:
             return Place(reference=reference, insecure=registry.insecure)
-        text = str(reference)
-        moved = registry.location + text[registry.matched(text) :]
-        try:
-            result = DockerReference.parse(moved)
-        except InvalidReference as error:
-            raise InvalidRegistries(f"{reference}: moved by registries.conf: {error}") from None
-        if result.name != moved.partition("@")[0].removesuffix(f":{result.tag}"):
-            raise InvalidRegistries(f"{reference}: registries.conf moves it to {moved!r}, no host")
-        return Place(reference=result, insecure=registry.insecure)
+        moved = _moved(reference, registry, registry.location)
+        return Place(reference=moved, insecure=registry.insecure)
+
+    def mirrors(self, reference: DockerReference) -> tuple[Place, ...]:
+        """Where it may be fetched instead, in the order of the file. Raises InvalidRegistries."""
+        registry = self.find(reference)
+        if registry is None:
+            return ()
+        return tuple(
+            Place(reference=_moved(reference, registry, m.location), insecure=m.insecure)
+            for m in registry.mirrors
+            if m.has(reference)
+        )
+
+
+def _moved(reference: DockerReference, registry: Registry, location: str) -> DockerReference:
+    text = str(reference)
+    moved = location + text[registry.matched(text) :]
+    try:
+        result = DockerReference.parse(moved)
+    except InvalidReference as error:
+        raise InvalidRegistries(f"{reference}: moved by registries.conf: {error}") from None
+    if result.name != moved.partition("@")[0].removesuffix(f":{result.tag}"):
+        raise InvalidRegistries(f"{reference}: registries.conf moves it to {moved!r}, no host")
+    return result
 
 
 def parse(document: bytes, what: str) -> Registries:
@@ -173,18 +212,31 @@ def _registry(table: Mapping[str, object]) -> Registry:
         raise InvalidRegistries(f"a wildcard stands for the first labels of a host: {prefix!r}")
     if not location and not prefix.startswith("*."):
         raise InvalidRegistries(f"[[registry]] {prefix!r} has no location")
+    if "pull-from-mirror" in table:
+        raise InvalidRegistries("pull-from-mirror belongs to a [[registry.mirror]]")
+    only_digests = _flag(table, "mirror-by-digest-only")
     return Registry(
         prefix=prefix,
         location=location,
         insecure=_flag(table, "insecure"),
         blocked=_flag(table, "blocked"),
-        mirrors=tuple(
-            Mirror(
-                location=_location(_string(mirror, "location")), insecure=_flag(mirror, "insecure")
-            )
-            for mirror in _tables(table, "mirror")
-        ),
+        mirrors=tuple(_mirror(m, only_digests=only_digests) for m in _tables(table, "mirror")),
     )
+
+
+def _mirror(table: Mapping[str, object], *, only_digests: bool) -> Mirror:
+    location = _location(_string(table, "location"))
+    if not location:
+        raise InvalidRegistries("a [[registry.mirror]] has no location")
+    text = _string(table, "pull-from-mirror")
+    if text and only_digests:
+        raise InvalidRegistries("pull-from-mirror contradicts mirror-by-digest-only")
+    default = Serves.DIGESTS if only_digests else Serves.ALL
+    try:
+        serves = Serves(text) if text else default
+    except ValueError:
+        raise InvalidRegistries(f"pull-from-mirror cannot be {text[:80]!r}") from None
+    return Mirror(location=location, insecure=_flag(table, "insecure"), serves=serves)
 
 
 def _tables(table: Mapping[str, object], key: str) -> Iterable[Mapping[str, object]]:

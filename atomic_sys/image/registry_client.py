@@ -10,12 +10,15 @@ import threading
 from collections.abc import Iterator, Mapping
 
 from atomic_sys.image.auth import Access, AccessDenied, Server
-from atomic_sys.image.http import Http, Request, Tls
+from atomic_sys.image.http import Http, Request
 from atomic_sys.image.http_response import NetworkError, Response
-from atomic_sys.log import debug
+from atomic_sys.image.tls import Tls
+from atomic_sys.image.warnings import parse_warnings
+from atomic_sys.log import debug, warn
 from atomic_sys.model.reference import DEFAULT_DOMAIN
 
 _DOCKER_HUB = "registry-1.docker.io"
+_MOST_WARNINGS = 20
 
 
 class RegistryClient:
@@ -28,6 +31,7 @@ class RegistryClient:
         self._tls = tls
         self._lock = threading.Lock()
         self._server: Server | None = None
+        self._shown: set[str] = set()
 
     @property
     def hint(self) -> str:
@@ -51,6 +55,7 @@ class RegistryClient:
             authorization = self._authorization(server)
             request = _request(f"{server.url}/v2/{path}", server, headers or {}, authorization)
             with self._http.get(request) as response:
+                self._show_warnings(response.header("Warning"))
                 challenge = response.header("WWW-Authenticate")
                 more = response.status in (401, 403) and self._access.wants_more(challenge)
                 if not more and (response.status != 401 or renewed):
@@ -66,6 +71,16 @@ class RegistryClient:
                 raise AccessDenied(str(response.failure(self.domain)))
             if response.status != 200:
                 raise response.failure(f"{self.domain} is no registry")
+
+    def _show_warnings(self, header: str | None) -> None:
+        """Each once, and not more of them than a person reads."""
+        for text in parse_warnings(header or ""):
+            with self._lock:
+                new = text not in self._shown and len(self._shown) < _MOST_WARNINGS
+                if new:
+                    self._shown.add(text)
+            if new:
+                warn(f"{self.domain} says: {text}")
 
     def _authorization(self, server: Server) -> str | None:
         with self._with_hint():

@@ -6,8 +6,8 @@ from atomic_sys.host import Host
 from atomic_sys.image import auth_store
 from atomic_sys.image.auth import Access
 from atomic_sys.image.auth_file import Password, login_key
-from atomic_sys.image.http import Tls
 from atomic_sys.image.registry_client import RegistryClient
+from atomic_sys.image.tls import Tls
 from atomic_sys.model.reference import DockerReference
 
 

@@ -30,7 +30,9 @@ NOTHING = Reply(status=404, body=b'{"errors":[{"code":"NAME_UNKNOWN","message":"
 class FakeRegistry:
     """Serves `replies` by path without query on a loopback port, and notes every request."""
 
-    def __init__(self, certificate: Path | None = None) -> None:
+    def __init__(
+        self, certificate: Path | None = None, context: ssl.SSLContext | None = None
+    ) -> None:
         self.replies: dict[str, Answer] = {}
         self.requests: list[tuple[str, Mapping[str, str]]] = []
         self.forms: dict[str, bytes] = {}  # what was posted, by path
@@ -42,6 +44,7 @@ class FakeRegistry:
         if certificate is not None:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(certificate)
+        if context is not None:
             self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
             self.scheme = "https"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))

@@ -7,8 +7,9 @@ import pytest
 
 from atomic_sys.image.auth import Access, AccessDenied, Server
 from atomic_sys.image.auth_file import Credentials, IdentityToken, encoded, parse_option
-from atomic_sys.image.http import Http, Tls
+from atomic_sys.image.http import Http
 from atomic_sys.image.http_response import NetworkError
+from atomic_sys.image.tls import Tls
 from atomic_sys.model.strict_json import InvalidJson
 from tests.support.fake_registry import FakeRegistry, Reply
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from atomic_sys.image.http import MAX_REDIRECTS, ConnectionFailed, Http, Request, Tls
+from atomic_sys.image.http import MAX_REDIRECTS, ConnectionFailed, Http, Request
 from atomic_sys.image.http_response import NetworkError, registry_message
+from atomic_sys.image.tls import Tls
 from atomic_sys.model.stream import TooLarge
 from tests.support.fake_registry import FakeRegistry, Reply
 

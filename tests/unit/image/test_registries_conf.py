@@ -164,3 +164,27 @@ def test_a_huge_file(tmp_path: Path) -> None:
     (tmp_path / "conf").write_bytes(b"#" * (2 << 20))
     with pytest.raises(TooLarge):
         load(str(tmp_path / "conf"), str(tmp_path / "d"))
+
+
+@pytest.mark.parametrize(
+    ("top", "mirror", "message"),
+    [
+        ('pull-from-mirror = "all"', "", "belongs to"),
+        ("", 'pull-from-mirror = "some"', "cannot be 'some'"),
+        ("mirror-by-digest-only = true", 'pull-from-mirror = "all"', "contradicts"),
+        ("", "pull-from-mirror = 1", "not a string"),
+        ("mirror-by-digest-only = 1", "", "neither true nor false"),
+    ],
+)
+def test_mirrors_that_make_no_sense(top: str, mirror: str, message: str) -> None:
+    conf = f'[[registry]]\nlocation="a.io"\n{top}\n[[registry.mirror]]\nlocation="b.io"\n{mirror}'
+    with pytest.raises(InvalidRegistries, match=message):
+        parse(conf.encode(), "conf")
+
+
+def test_mirrors_by_digest_only() -> None:
+    conf = '[[registry]]\nlocation="a.io"\nmirror-by-digest-only=true\n'
+    found = parse(f'{conf}[[registry.mirror]]\nlocation="b.io"\n'.encode(), "conf")
+    assert found.mirrors(DockerReference.parse("a.io/x:1")) == ()
+    (place,) = found.mirrors(DockerReference.parse(f"a.io/x{DIGEST}"))
+    assert str(place.reference) == f"b.io/x{DIGEST}"

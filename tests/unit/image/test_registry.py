@@ -15,6 +15,7 @@ from atomic_sys.image.http import Http
 from atomic_sys.image.http_response import NetworkError
 from atomic_sys.image.registries_conf import Registries, parse
 from atomic_sys.image.registry import NotInRegistry, RegistryOrigin
+from atomic_sys.image.retry import Patience
 from atomic_sys.model.digest import Digest
 from atomic_sys.model.manifest import MANIFEST_LIMIT, OCI_MANIFEST, Descriptor
 from atomic_sys.model.reference import ImageName
@@ -29,7 +30,7 @@ BLOB = bytes(range(256)) * 4096
 def origin(http: Http, registry: FakeRegistry, name: str = "a/b:1") -> RegistryOrigin:
     registry.replies.setdefault("/v2/", Reply())
     source = RegistrySource(name=ImageName.parse(f"{registry.host}/{name}"), plain_http=True)
-    return RegistryOrigin(http, source, Registries())
+    return RegistryOrigin(http, source, Registries(), None, Patience(sleep=lambda _: None))
 
 
 def promise(content: bytes = BLOB, size: int | None = None) -> Descriptor:
@@ -288,3 +289,163 @@ def test_scope_that_is_missing(http: Http, registry: FakeRegistry) -> None:
     assert "base" not in asked[0] and "base" in asked[1]
     with pytest.raises(NetworkError, match="401"):  # it never gives more: we do not ask for ever
         origin(http, registry).manifest(None)
+
+
+def cutting(*cuts: int) -> Callable[[Mapping[str, str]], Reply]:
+    """A blob whose connection breaks at each of these offsets, once, in their order."""
+    left = list(cuts)
+
+    def answer(headers: Mapping[str, str]) -> Reply:
+        start = int(headers.get("Range", "bytes=0-").removeprefix("bytes=").removesuffix("-"))
+        end = left.pop(0) if left else len(BLOB)
+        said = {"Content-Range": f"bytes {start}-{len(BLOB) - 1}/{len(BLOB)}"}
+        return Reply(
+            status=206 if "Range" in headers else 200,
+            headers=said if "Range" in headers else {},
+            body=BLOB[start:end],
+            length=len(BLOB) - start,
+        )
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    "cuts", [(0,), (1,), (300_000,), (len(BLOB) - 1,), (0, 0), (5000, 5000)], ids=str
+)
+def test_broken_blobs_are_resumed(
+    http: Http, registry: FakeRegistry, cuts: tuple[int, ...]
+) -> None:
+    path = f"/v2/a/b/blobs/{promise().digest}"
+    registry.replies[path] = cutting(*cuts)
+    stream = origin(http, registry).blob(promise())
+    if len(cuts) == 1:
+        assert b"".join(stream) == BLOB
+        assert len(registry.asked(path)) == 2
+        return
+    with pytest.raises(NetworkError, match=r"after|broke"):  # no progress: no third try
+        b"".join(stream)
+    assert len(registry.asked(path)) == 2
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        Reply(body=BLOB),
+        Reply(status=206, body=BLOB[300_000:]),
+        Reply(status=206, body=BLOB, headers={"Content-Range": "bytes 0-1048575/1048576"}),
+        Reply(status=416),
+        Reply(status=404),
+    ],
+    ids=["all", "no range", "another range", "416", "404"],
+)
+def test_lies_about_the_rest(http: Http, registry: FakeRegistry, rest: Reply) -> None:
+    def answer(headers: Mapping[str, str]) -> Reply:
+        return rest if "Range" in headers else Reply(body=BLOB[:300_000], length=len(BLOB))
+
+    registry.replies[f"/v2/a/b/blobs/{promise().digest}"] = answer
+    with pytest.raises(NetworkError):
+        b"".join(origin(http, registry).blob(promise()))
+
+
+@pytest.mark.parametrize("status", [429, 502, 503, 504])
+def test_what_passes_is_asked_again(http: Http, registry: FakeRegistry, status: int) -> None:
+    path = "/v2/a/b/manifests/1"
+    replies = [Reply(status=status), Reply(body=MANIFEST, length=99), Reply(body=MANIFEST)]
+    registry.replies[path] = lambda _: replies.pop(0)
+    assert origin(http, registry).manifest(None).raw == MANIFEST
+    assert len(registry.asked(path)) == 3
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 405, 500, 501])
+def test_what_was_decided_is_not_asked_again(
+    http: Http, registry: FakeRegistry, status: int
+) -> None:
+    path = "/v2/a/b/manifests/1"
+    registry.replies[path] = Reply(status=status)
+    with pytest.raises(NetworkError):
+        origin(http, registry).manifest(None)
+    assert len(registry.asked(path)) == 1
+
+
+def mirrored(
+    http: Http, places: tuple[FakeRegistry, FakeRegistry], name: str, more: str = ""
+) -> RegistryOrigin:
+    """An image of the second registry, which the first one mirrors."""
+    mirror, primary = places
+    for place in places:
+        place.replies["/v2/"] = Reply()
+    conf = (
+        f'[[registry]]\nlocation = "{primary.host}"\ninsecure = true\n[[registry.mirror]]\n'
+        f'location = "{mirror.host}/copy"\ninsecure = true\n{more}'
+    )
+    source = RegistrySource(name=ImageName.parse(f"{primary.host}/{name}"))
+    registries = parse(conf.encode(), "conf")
+    return RegistryOrigin(http, source, registries, None, Patience(sleep=lambda _: None))
+
+
+def test_mirror(http: Http, registry: FakeRegistry) -> None:
+    with FakeRegistry() as mirror:
+        found = mirrored(http, (mirror, registry), "a/b:1")
+        mirror.replies["/v2/copy/a/b/manifests/1"] = Reply(body=MANIFEST)
+        mirror.replies[f"/v2/copy/a/b/blobs/{promise().digest}"] = Reply(body=BLOB)
+        assert found.manifest(None).raw == MANIFEST
+        assert b"".join(found.blob(promise())) == BLOB
+        assert not registry.requests
+        assert str(found.reference) == f"{registry.host}/a/b:1", "the policy judges this"
+        assert found.description.endswith(f"at {mirror.host}/copy/a/b")
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [Reply(status=404), Reply(status=503), Reply(status=401), Reply(body=b"x", length=9)],
+    ids=["404", "503", "401", "cut"],
+)
+def test_mirror_that_fails(http: Http, registry: FakeRegistry, reply: Reply) -> None:
+    with FakeRegistry() as mirror:
+        found = mirrored(http, (mirror, registry), "a/b:1")
+        mirror.replies["/v2/copy/a/b/manifests/1"] = reply
+        with pytest.raises(NetworkError) as caught:
+            found.manifest(None)
+        assert str(caught.value).startswith(f"{mirror.host}/copy/a/b: ")
+        assert "404: NAME_UNKNOWN" in str(caught.value), "each attempt is told"
+        assert isinstance(caught.value, NotInRegistry) == (reply.status == 404)
+        registry.replies["/v2/a/b/manifests/1"] = Reply(body=MANIFEST)
+        assert found.manifest(None).raw == MANIFEST
+        assert len(mirror.asked("/v2/copy/a/b/manifests/1")) == 2
+        found.manifest(None)
+        assert len(mirror.asked("/v2/copy/a/b/manifests/1")) == 2, "the other one was chosen"
+
+
+def test_mirror_only_for(http: Http, registry: FakeRegistry) -> None:
+    digest = Digest.of(MANIFEST)
+    for more, by_tag, by_digest in (
+        ('pull-from-mirror = "tag-only"', 1, 0),
+        ('pull-from-mirror = "digest-only"', 0, 1),
+        ('pull-from-mirror = "all"', 1, 1),
+    ):
+        with FakeRegistry() as mirror:
+            for name in ("1", str(digest)):
+                mirror.replies[f"/v2/copy/a/b/manifests/{name}"] = Reply(body=MANIFEST)
+                registry.replies[f"/v2/a/b/manifests/{name}"] = Reply(body=MANIFEST)
+            mirrored(http, (mirror, registry), "a/b:1", more).manifest(None)
+            mirrored(http, (mirror, registry), f"a/b@{digest}", more).manifest(None)
+            assert len(mirror.asked("/v2/copy/a/b/manifests/1")) == by_tag
+            assert len(mirror.asked(f"/v2/copy/a/b/manifests/{digest}")) == by_digest
+
+
+def test_given_password_is_not_for_a_mirror(
+    http: Http, registry: FakeRegistry, tmp_path: Path
+) -> None:
+    credentials = lookup(tmp_path, given="u:p")
+    with FakeRegistry() as mirror:
+        mirrored(http, (mirror, registry), "a/b:1")  # for its pings
+        mirror.replies["/v2/a/b/manifests/1"] = guarded("u:p", Reply(body=MANIFEST))
+        registry.replies["/v2/a/b/manifests/1"] = guarded("u:p", Reply(body=MANIFEST))
+        conf = (
+            f'[[registry]]\nlocation = "{registry.host}"\ninsecure = true\n'
+            f'[[registry.mirror]]\nlocation = "{mirror.host}"\ninsecure = true\n'
+        )
+        source = RegistrySource(name=ImageName.parse(f"{registry.host}/a/b:1"))
+        found = RegistryOrigin(http, source, parse(conf.encode(), "conf"), credentials)
+        assert found.manifest(None).raw == MANIFEST
+        assert all("Authorization" not in headers for _, headers in mirror.requests)
