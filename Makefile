@@ -10,7 +10,7 @@ CACHE  ?= $(HOME)/.cache/atomic-sys
 RUN_PACKAGES := python3-gi python3-pydbus python3-requests python3-yaml python3-jinja2 \
     python3-gnupg python3-zstandard python3-rich gnupg runc
 TEST_PACKAGES := python3-venv python3-pip systemd systemd-container dbus debootstrap docker-registry ostree \
-    umoci skopeo crun busybox-static iproute2 openssl git strace ca-certificates
+    umoci skopeo crun busybox-static iproute2 openssl git strace ca-certificates man-db mandoc
 
 missing = $(shell for p in $(1); do \
     dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || echo $$p; done)
