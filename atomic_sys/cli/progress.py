@@ -22,7 +22,7 @@ class PlainReport:
         self._output.say(line)
 
     @contextlib.contextmanager
-    def transfer(self, descriptor: Descriptor) -> Iterator[Callable[[int], None]]:  # noqa: ARG002
+    def transfer(self, descriptor: Descriptor) -> Iterator[Callable[[int], None]]:  # noqa: ARG002 - Report's
         """Nothing is shown."""
         yield lambda _size: None
 

@@ -13,9 +13,10 @@ from atomic_sys.model import manifest as documents
 from atomic_sys.model.manifest import Manifest
 from atomic_sys.model.oci_config import image_history, oci_config
 from atomic_sys.model.reference import ImageName
+from atomic_sys.model.source import RegistrySource
 from atomic_sys.model.strict_json import as_object
 from atomic_sys.render.variables import SettableVariables, settable_variables
-from atomic_sys.store.images import StoredImage
+from atomic_sys.store.images import ImageToStore, StoredImage
 from atomic_sys.verbs.images import ListedImage, find_images
 
 _HELP_FILES = ("/README.md", "/help.1")  # not formatted, so the plain one is the better one
@@ -130,7 +131,29 @@ def tag(source: str, target: str, host: Host) -> None:
     if not name.tag:
         raise UsageError(f"{target}: a digest is no name to give")
     with doing(f"tagging {item.image.name}"):
-        host.store.tag_image(item.image, name)
+        host.store.tag_image(_with_source(item.image, host), name)
+
+
+def _with_source(image: StoredImage, host: Host) -> StoredImage:
+    """The image with its source on record, which a tag must not change.
+
+    The predecessor recorded none: there the name says where it came from, so that by another name
+    it would be judged as another image.
+    """
+    if image.source is not None or image.config_digest is None:
+        return image
+    return host.store.put_image(
+        ImageToStore(
+            name=image.name,
+            source=f"docker://{RegistrySource(name=image.name).reference}",
+            raw_manifest=image.raw_manifest,
+            digest=image.digest,
+            signatures=host.store.signatures(image),
+            config=host.store.config(image),
+            config_digest=image.config_digest,
+            layers=image.layers,
+        )
+    )
 
 
 def help_text(text: str, host: Host) -> str:

@@ -10,7 +10,10 @@ import pytest
 
 from atomic_sys.__main__ import run
 from atomic_sys.errors import ExitCode
+from atomic_sys.host import Host, HostOptions
 from atomic_sys.model.digest import Digest
+from atomic_sys.model.reference import ImageName
+from atomic_sys.store.images import ImageToStore
 from tests.support import images, layers
 
 LABELS = {"atomic.type": "system", "Version": "1.2", "Release": "3", "odd": "\x1b[2J", "HELP": "rm"}
@@ -132,6 +135,29 @@ def test_tag(atomic: Atomic, digest: str) -> None:
     assert json.loads(atomic("images", "version", "--json", digest[:6]))["image"] == "new:1"
     atomic("images", "tag", "new:1", "UPPER", code=ExitCode.USAGE)
     atomic("images", "tag", "new:1", f"a@sha256:{digest}", code=ExitCode.USAGE)
+
+
+def test_a_tag_does_not_change_where_an_image_came_from(
+    tmp_path: Path, atomic: Atomic, digest: str
+) -> None:
+    with Host(HostOptions(root=str(tmp_path)), {}) as host:
+        name = ImageName.parse("hello")
+        image = host.store.image(name)
+        assert image is not None
+        assert image.config_digest is not None
+        host.store.put_image(  # as the predecessor did, who recorded no source
+            ImageToStore(
+                name=name, raw_manifest=image.raw_manifest, digest=image.digest, signatures=(),
+                config=host.store.config(image), config_digest=image.config_digest,
+                layers=image.layers,
+            )
+        )  # fmt: skip
+    atomic("images", "tag", "hello", "trusted.example/hello:1")
+    listed = {
+        item["repo"]: item["source"] for item in json.loads(atomic("images", "list", "--json"))
+    }
+    came_from = "docker://docker.io/library/hello:latest"
+    assert listed == {"hello": came_from, "trusted.example/hello": came_from}
 
 
 def test_help(tmp_path: Path, atomic: Atomic, digest: str) -> None:

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """A root directory without a running systemd: real systemctl and systemd-tmpfiles, no PID 1."""
 
-import shutil
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,6 @@ from atomic_sys.systemd.manager import Change, Manager, SystemdError, UnitDetail
 from atomic_sys.systemd.offline import OfflineManager, is_online
 from atomic_sys.systemd.tmpfiles import Outcome
 
-needs_systemd = pytest.mark.skipif(shutil.which("systemctl") is None, reason="no systemctl")
 UNIT = "[Service]\nExecStart=/bin/true\n[Install]\nWantedBy=multi-user.target\n"
 
 
@@ -31,7 +29,7 @@ def test_it_is_a_manager(root: Path) -> None:
     assert not manager.online
 
 
-@needs_systemd
+@pytest.mark.conformance
 def test_units_are_enabled_and_disabled(root: Path) -> None:
     manager = OfflineManager(str(root))
     link = root / "etc/systemd/system/multi-user.target.wants/etcd.service"
@@ -49,7 +47,7 @@ def test_units_are_enabled_and_disabled(root: Path) -> None:
     assert manager.disable(["etcd.service"]) == ()
 
 
-@needs_systemd
+@pytest.mark.conformance
 def test_units_that_do_not_exist(root: Path) -> None:
     manager = OfflineManager(str(root))
     assert manager.unit_file_state("none.service") is None
@@ -125,7 +123,7 @@ def test_a_user_may_not_look_at_the_root_of_pid_1(
     assert is_online("/", {})
 
 
-@needs_systemd
+@pytest.mark.conformance
 def test_directories_are_made_and_removed(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     conf = root / "etc/etcd.conf"
     conf.write_text("d /srv/etcd 0700 - - -\n")
@@ -137,7 +135,7 @@ def test_directories_are_made_and_removed(root: Path, capsys: pytest.CaptureFixt
     assert capsys.readouterr().err == ""
 
 
-@needs_systemd
+@pytest.mark.conformance
 def test_a_partial_failure_is_warned_of(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     conf = root / "etc/etcd.conf"
     conf.write_text("d /srv/good 0700 - - -\nnonsense /x\n")
@@ -146,7 +144,7 @@ def test_a_partial_failure_is_warned_of(root: Path, capsys: pytest.CaptureFixtur
     assert "some lines are invalid" in capsys.readouterr().err
 
 
-@needs_systemd
+@pytest.mark.conformance
 def test_a_failure_is_an_error(root: Path) -> None:
     assert tmpfiles.create([], str(root)) is Outcome.DONE
     with pytest.raises((SystemdError, CommandFailed)):
