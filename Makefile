@@ -8,7 +8,7 @@ CACHE  ?= $(HOME)/.cache/atomic-sys
 
 # What runs the program, and what only its tests need. README.md lists the same.
 RUN_PACKAGES := python3-gi python3-pydbus python3-requests python3-yaml python3-jinja2 \
-    python3-gnupg python3-zstandard python3-rich gnupg runc
+    python3-gnupg python3-cryptography python3-nacl python3-zstandard python3-rich gnupg runc
 TEST_PACKAGES := python3-venv python3-pip systemd systemd-container dbus debootstrap docker-registry ostree \
     umoci skopeo crun busybox-static iproute2 openssl git strace ca-certificates man-db mandoc
 

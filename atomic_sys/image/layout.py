@@ -66,6 +66,19 @@ class LayoutOrigin:
             )
         return RawManifest.checked(raw, expected=chosen.digest, content_type=chosen.media_type)
 
+    def tagged(self, tag: str) -> RawManifest | None:
+        """The manifest under another tag of the layout, or None where there is none.
+
+        Raises InvalidLayout for several, and as manifest().
+        """
+        self._check_version()
+        entries = [e for e in self._index().manifests if e.annotations.get(TAG) == tag]
+        if not entries:
+            return None
+        if len(entries) > 1:
+            raise InvalidLayout(f"{self.description}: {len(entries)} images with the tag {tag}")
+        return self.manifest(entries[0].digest)
+
     def blob(self, descriptor: Descriptor) -> Generator[bytes, None, None]:
         """The content that the descriptor promises.
 
@@ -85,11 +98,7 @@ class LayoutOrigin:
 
     def _chosen(self) -> Descriptor:
         """The one entry of index.json with the tag; without a tag, its only entry."""
-        with self._file("index.json", "index.json") as stream:
-            document = read_limited(stream, INDEX_LIMIT, "index.json")
-        index = documents.parse(document)
-        if not isinstance(index, Index):
-            raise InvalidLayout(f"{self.description}: index.json is not an index")
+        index = self._index()
         tag = self._source.tag
         entries = [e for e in index.manifests if tag is None or e.annotations.get(TAG) == tag]
         if len(entries) == 1:
@@ -103,6 +112,14 @@ class LayoutOrigin:
             f"{self.description}: " + ("no such tag; " if tag else "which image? ") + there,
             hint=f"name one: {prefix}:TAG" if tags else None,
         )
+
+    def _index(self) -> Index:
+        with self._file("index.json", "index.json") as stream:
+            document = read_limited(stream, INDEX_LIMIT, "index.json")
+        index = documents.parse(document)
+        if not isinstance(index, Index):
+            raise InvalidLayout(f"{self.description}: index.json is not an index")
+        return index
 
     def _blob_file(self, digest: Digest) -> contextlib.AbstractContextManager[Reader]:
         return self._file(f"blob {digest}", "blobs", digest.algorithm, digest.hex)

@@ -43,8 +43,12 @@ class RegistryClient:
         return f"{self._reached().url}/v2/{path}"
 
     @contextlib.contextmanager
-    def get(self, path: str, headers: Mapping[str, str] | None = None) -> Iterator[Response]:
+    def get(
+        self, path: str, headers: Mapping[str, str] | None = None, *, api: str = "v2"
+    ) -> Iterator[Response]:
         """The answer to `/v2/PATH`, whatever its status, after one renewal of our authorization.
+
+        `api` is `extensions/v2` for what some registries have beside that.
 
         A second one follows only when the registry names a scope that it misses. Raises
         NetworkError; AccessDenied when the registry wants what we do not have.
@@ -53,7 +57,7 @@ class RegistryClient:
         renewed = False
         while True:
             authorization = self._authorization(server)
-            request = _request(f"{server.url}/v2/{path}", server, headers or {}, authorization)
+            request = _request(f"{server.url}/{api}/{path}", server, headers or {}, authorization)
             with self._http.get(request) as response:
                 self._show_warnings(response.header("Warning"))
                 challenge = response.header("WWW-Authenticate")

@@ -45,17 +45,22 @@ def read_signatures(
     return _numbered(read)
 
 
-def read_directory_signatures(directory: str) -> tuple[SignatureBlob, ...]:
-    """The signatures beside the manifest of a `dir:` image, `signature-1` and so on.
+def read_directory_signatures(directory: str, manifest_digest: Digest) -> tuple[SignatureBlob, ...]:
+    """The signatures of one manifest of a `dir:` image.
 
-    Raises AtomicSysError, as read_signatures.
+    Those of an instance are `HEX-signature-1` and so on, those of the manifest that the directory
+    is named for `signature-1`: a signature is good for what it signs, so where there are none of
+    the first kind, the second may do. Raises AtomicSysError, as read_signatures.
     """
+    for prefix in (f"{manifest_digest.hex}-", ""):
 
-    def read(number: int) -> tuple[str, bytes | None]:
-        path = os.path.join(directory, f"signature-{number}")
-        return path, _read_file(path)
+        def read(number: int, prefix: str = prefix) -> tuple[str, bytes | None]:
+            path = os.path.join(directory, f"{prefix}signature-{number}")
+            return path, _read_file(path)
 
-    return _numbered(read)
+        if found := _numbered(read):
+            return found
+    return ()
 
 
 def _numbered(read: Callable[[int], tuple[str, bytes | None]]) -> tuple[SignatureBlob, ...]:

@@ -22,7 +22,7 @@ class Cause(Enum):
     KEYS = "the policy names keys that cannot be used; repair the key file or the policy"
     UNSIGNED = "ask for a signature, or look where signatures are stored: registries.d"
     SIGNATURES = "atomic trust check IMAGE shows each signature and what is wrong with it"
-    UNSUPPORTED = "use signedBy with GPGKeys"
+    UNSUPPORTED = "use signedBy with GPGKeys, or sigstoreSigned"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

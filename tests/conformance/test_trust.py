@@ -347,10 +347,11 @@ def skopeo(policy: Path, image: Path, scratch: Path) -> str:
 def ours(policy: Path, image: Path) -> str:
     try:
         selection = select(load_policy([str(policy)]).policy, path_identity("dir", str(image)))
+        digest = Digest.of((image / "manifest.json").read_bytes())
         under_judgement = ImageUnderJudgement(
             identity=path_identity("dir", str(image)),
-            manifest_digest=Digest.of((image / "manifest.json").read_bytes()),
-            signatures=read_directory_signatures(str(image)),
+            manifest_digest=digest,
+            signatures=read_directory_signatures(str(image), digest),
         )
     except InvalidPolicy:
         return "invalid"

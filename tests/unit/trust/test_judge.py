@@ -161,7 +161,7 @@ def test_accepted(
          "no public keys in keyData", "repair the key"),
         (by("/a", keyType="X509Certificates"), [], "type X509Certificates are not", "signedBy"),
         ({"type": "sigstoreSigned", "keyPath": "/a"}, [],
-         "sigstore signatures are not supported yet", "signedBy"),
+         "/a is not in PEM format", "repair the key"),
         ({"type": "signedBaseLayer", "baseLayerIdentity": {"type": "matchExact"}}, [],
          "signed base layers are not supported", "signedBy"),
     ],

@@ -130,6 +130,15 @@ def test_image_in_no_registry() -> None:
 
 def test_beside_the_manifest(tmp_path: Path) -> None:
     (tmp_path / "signature-1").write_bytes(b"\0simple-signing\nx")
-    assert read_directory_signatures(str(tmp_path)) == (
+    assert read_directory_signatures(str(tmp_path), DIGEST) == (
         SimpleSignature(source=f"{tmp_path}/signature-1", message=b"x"),
     )
+
+
+def test_of_an_instance(tmp_path: Path) -> None:
+    (tmp_path / "signature-1").write_bytes(b"\xa3of the index")
+    other = read_directory_signatures(str(tmp_path), DIGEST)
+    assert [getattr(one, "message", b"") for one in other] == [b"\xa3of the index"]
+    (tmp_path / f"{DIGEST.hex}-signature-1").write_bytes(b"\xa3of the instance")
+    own = read_directory_signatures(str(tmp_path), DIGEST)
+    assert [getattr(one, "message", b"") for one in own] == [b"\xa3of the instance"]

@@ -1,0 +1,291 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Chains of certificates, honest and crafted, and whom a certificate is for."""
+
+import ipaddress
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from atomic_sys.trust import certificates, pem, subjects
+from atomic_sys.trust.certificates import Certificate, NotTrusted, verify_chain
+from atomic_sys.trust.public_key import MIN_RSA
+from tests.support.sigstore import (
+    CODE_SIGNING,
+    NOW,
+    Authority,
+    Extension,
+    authority,
+    certificate,
+    constraints,
+    issuer_notes,
+    mail,
+    new_key,
+    pem_of,
+)
+
+ROOT = authority("root")
+KEY = new_key()
+SERVER: Extension = (x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), False)
+ANY: Extension = (x509.ExtendedKeyUsage([ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE]), False)
+PAST = (NOW - timedelta(days=9), NOW - timedelta(days=1))
+
+
+def key_usage(*, certificates: bool) -> Extension:
+    return x509.KeyUsage(
+        digital_signature=True, content_commitment=False, key_encipherment=False,
+        data_encipherment=False, key_agreement=False, key_cert_sign=certificates,
+        crl_sign=False, encipher_only=False, decipher_only=False,
+    ), True  # fmt: skip
+
+
+def unknown(*, critical: bool) -> Extension:
+    return x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), b"\x05\x00"), critical
+
+
+NAME_CONSTRAINTS: Extension = (
+    x509.NameConstraints(permitted_subtrees=[x509.DNSName("example.com")], excluded_subtrees=None),
+    False,
+)
+
+
+def load(*made: x509.Certificate) -> tuple[Certificate, ...]:
+    return certificates.load(b"".join(map(pem_of, made)), "test")
+
+
+def verify(leaf: x509.Certificate, *between: Authority, root: Authority = ROOT) -> None:
+    (loaded,) = load(leaf)
+    middle = load(*(one.certificate for one in between)) if between else ()
+    verify_chain(loaded, middle, load(root.certificate), NOW)
+
+
+def issued(by: Authority = ROOT, *extensions: Extension) -> x509.Certificate:
+    return certificate("leaf", KEY, by, extensions or (CODE_SIGNING,))
+
+
+def chain_of(length: int) -> list[Authority]:
+    chain = [ROOT]
+    for number in range(length):
+        chain.append(authority(f"a{number}", chain[-1]))
+    return chain[1:]
+
+
+def test_good_chains() -> None:
+    verify(issued())
+    verify(issued(ROOT, ANY, unknown(critical=False)))
+    verify(issued(ROOT, mail("a@x")))  # no usage stated: any
+    for length in (1, 3, 7):
+        chain = chain_of(length)
+        verify(issued(chain[-1]), *reversed(chain))
+    limited = authority("l", ROOT, [constraints(length=0), key_usage(certificates=True)])
+    verify(issued(limited), limited)
+    own = issued()
+    verify_chain(load(own)[0], (), load(own), NOW)
+
+
+def test_other_algorithms() -> None:
+    for key in (ed25519.Ed25519PrivateKey.generate(), rsa.generate_private_key(65537, 2048)):
+        root = authority("root", key=key)
+        verify(issued(root), root=root)
+
+
+WEAK = rsa.generate_private_key(65537, 2048)
+CRAFTED: dict[str, tuple[Callable[[], None], str]] = {
+    "stranger": (lambda: verify(issued(authority("root"))), "leads to no trusted root$"),
+    "expired leaf": (
+        lambda: verify(certificate("leaf", KEY, ROOT, [CODE_SIGNING], life=PAST)), "has expired",
+    ),
+    "expired authority": (
+        lambda: (lambda a: verify(issued(a), a))(authority("a", ROOT, life=PAST)),
+        "no trusted root: the certificate CN=a has expired",
+    ),
+    "expired root": (
+        lambda: (lambda r: verify(issued(r), root=r))(authority("root", life=PAST)),
+        "CN=root has expired",
+    ),
+    "for servers": (lambda: verify(issued(ROOT, SERVER)), "not for signing code"),
+    "authority for servers": (
+        lambda: (lambda a: verify(issued(a), a))(authority("a", ROOT, [constraints(), SERVER])),
+        "CN=a is not for signing code",
+    ),
+    "no authority": (
+        lambda: (lambda a: verify(issued(a), a))(authority("a", ROOT, [])),
+        "not the certificate of an authority",
+    ),
+    "denied authority": (
+        lambda: (lambda a: verify(issued(a), a))(authority("a", ROOT, [constraints(ca=False)])),
+        "not the certificate of an authority",
+    ),
+    "may not sign": (
+        lambda: (lambda a: verify(issued(a), a))(
+            authority("a", ROOT, [constraints(), key_usage(certificates=False)])
+        ),
+        "may not sign certificates",
+    ),
+    "too many below": (
+        lambda: (lambda r: (lambda a: verify(issued(a), a, root=r))(authority("a", r)))(
+            authority("r", None, [constraints(length=0)])
+        ),
+        "may not have 1 authorities below it",
+    ),
+    "too deep": (
+        lambda: (lambda c: verify(issued(c[-1]), *c))(chain_of(8)), "leads to no trusted root",
+    ),
+    "unknown critical": (
+        lambda: verify(issued(ROOT, CODE_SIGNING, unknown(critical=True))), "critical extension",
+    ),
+    "name constraints": (
+        lambda: (lambda a: verify(issued(a), a))(
+            authority("a", ROOT, [constraints(), NAME_CONSTRAINTS])
+        ),
+        "has name constraints: not supported",
+    ),
+    "weak hash": (
+        lambda: (
+            lambda r: verify(
+                certificate("leaf", KEY, r, [CODE_SIGNING], digest=hashes.SHA224()), root=r
+            )
+        )(authority("root", key=WEAK)),
+        "leads to no trusted root",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CRAFTED)
+def test_crafted_chains(case: str) -> None:
+    attempt, reason = CRAFTED[case]
+    with pytest.raises(NotTrusted, match=reason):
+        attempt()
+
+
+def test_entangled_chain_ends_soon() -> None:
+    """Authorities of one name and key that all issue one another: paths without number."""
+    key = new_key()
+    first = authority("same", None, key=key)
+    knot = [authority("same", first, key=key) for _ in range(20)]
+    with pytest.raises(NotTrusted, match="leads to no trusted root"):
+        verify(issued(first), *knot)
+
+
+@pytest.mark.parametrize(
+    ("document", "reason"),
+    [
+        (b"", "has 0 certificates"),
+        (b"junk", "not in PEM"),
+        (ROOT.pem * 33, "has 33 certificates"),
+        (pem.encode("CERTIFICATE", b"junk"), "cannot be read"),
+        (pem.encode("PUBLIC KEY", b""), "something else than certificates: public key"),
+        (pem_of(certificate("x", rsa.generate_private_key(65537, MIN_RSA // 2))), "1024 bits"),
+    ],
+)
+def test_unreadable(document: bytes, reason: str) -> None:
+    with pytest.raises(NotTrusted, match=reason):
+        certificates.load(document, "test")
+
+
+def test_flipped_bits() -> None:
+    """Nothing but NotTrusted comes out, and what is accepted says what was signed."""
+    made = issued(ROOT, CODE_SIGNING, mail("a@example.com"))
+    der = made.public_bytes(Encoding.DER)
+    refused = 0
+    for bit in range(len(der) * 8):
+        flipped = bytearray(der)
+        flipped[bit // 8] ^= 1 << bit % 8
+        try:
+            (leaf,) = certificates.load(pem.encode("CERTIFICATE", bytes(flipped)), "test")
+            verify_chain(leaf, (), load(ROOT.certificate), NOW)
+            assert leaf.loaded.tbs_certificate_bytes == made.tbs_certificate_bytes, bit
+        except NotTrusted:
+            refused += 1
+    # One bit says how many bits of the signature's last octet do not count.
+    assert refused >= len(der) * 8 - 1
+
+
+def for_names(*names: x509.GeneralName) -> Certificate:
+    extension = (x509.SubjectAlternativeName(names), False)
+    return load(issued(ROOT, CODE_SIGNING, extension))[0]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "host", "fits"),
+    [
+        ("a.example", "a.example", True),
+        ("A.Example", "a.eXample.", True),
+        ("*.example", "a.example", True),
+        ("*.example", "example", False),
+        ("*.example", "a.b.example", False),
+        ("a*.example", "ab.example", False),
+        ("*", "example", False),
+        ("a.example", "b.example", False),
+        (".example", ".example", False),
+        ("a.example", "", False),
+    ],
+)
+def test_host(pattern: str, host: str, *, fits: bool) -> None:
+    subject = for_names(x509.DNSName(pattern), x509.RFC822Name("a@x"))
+    if fits:
+        subjects.require_host(subject, host)
+    else:
+        with pytest.raises(NotTrusted, match="not for"):
+            subjects.require_host(subject, host)
+
+
+def test_address() -> None:
+    subject = for_names(x509.IPAddress(ipaddress.ip_address("::1")), x509.DNSName("1.2.3.4"))
+    subjects.require_host(subject, "[::1]")
+    with pytest.raises(NotTrusted, match="is for ::1, not for"):
+        subjects.require_host(subject, "1.2.3.4")
+
+
+def test_nobody() -> None:
+    (subject,) = load(issued())
+    with pytest.raises(NotTrusted, match="no mail address"):
+        subjects.require_mail(subject, "a@x")
+    with pytest.raises(NotTrusted, match="for no host"):
+        subjects.require_host(subject, "a.example")
+    with pytest.raises(NotTrusted, match="no such host"):
+        subjects.require_host(for_names(x509.RFC822Name("a@x")), "a.example")
+    with pytest.raises(NotTrusted, match="names no OIDC issuer"):
+        subjects.require_issuer(subject, "https://i")
+
+
+def noted(oid_end: int, value: bytes) -> Extension:
+    oid = x509.ObjectIdentifier(f"1.3.6.1.4.1.57264.1.{oid_end}")
+    return x509.UnrecognizedExtension(oid, value), False
+
+
+LONG = "https://" + "x" * 130
+
+
+@pytest.mark.parametrize(
+    ("notes", "reason"),
+    [
+        ([issuer_notes("https://i")], None),
+        ([issuer_notes("https://i", version=1)], None),
+        ([issuer_notes("https://i", version=1), issuer_notes("https://i")], None),
+        ([issuer_notes("https://i", version=1), issuer_notes("https://j")], "and https://j, not"),
+        ([issuer_notes("https://j")], "is https://j, not"),
+        ([noted(8, b"https://i")], "not a short UTF8String"),
+        ([noted(8, b"")], "not a short UTF8String"),
+        ([noted(8, b"\x0c\x09https://ii")], "not a short UTF8String"),
+        ([noted(8, b"\x0c\x01\xff")], "not UTF-8"),
+        ([noted(1, b"\xff")], "xff, not"),
+    ],
+)
+def test_issuer(notes: list[Extension], reason: str | None) -> None:
+    (subject,) = load(issued(ROOT, CODE_SIGNING, *notes))
+    if reason is None:
+        subjects.require_issuer(subject, "https://i")
+    else:
+        with pytest.raises(NotTrusted, match=reason):
+            subjects.require_issuer(subject, "https://i")
+
+
+def test_long_issuer() -> None:
+    (subject,) = load(issued(ROOT, CODE_SIGNING, issuer_notes(LONG)))
+    subjects.require_issuer(subject, LONG)
