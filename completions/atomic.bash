@@ -13,6 +13,11 @@ _atomic_options() {
         ;;
     uninstall) echo '-h --help --storage --lock-timeout' ;;
     pull) echo '-h --help --storage --src-creds --json --lock-timeout' ;;
+    sign)
+        echo '-h --help --sign-by --sign-by-sigstore-private-key --sign-passphrase-file --sign-identity'
+        echo '-d --directory -g --gnupghome -a --all --json'
+        ;;
+    'trust generate-key') echo '-h --help --output-prefix --sign-passphrase-file' ;;
     login) echo '-h --help -u --username --password-stdin --authfile --lock-timeout' ;;
     logout) echo '-h --help -a --all --authfile --lock-timeout' ;;
     inspect) echo '-h --help --raw --config -n --no-tags' ;;
@@ -34,8 +39,9 @@ _atomic_options() {
 # What can stand where no option does.
 _atomic_words() {
     case $1 in
-    '') echo 'install uninstall pull login logout inspect list-tags containers images' ;;
+    '') echo 'install uninstall pull sign login logout inspect list-tags containers images trust' ;;
     containers) echo 'list status delete' ;;
+    trust) echo 'generate-key' ;;
     images) echo 'list info version inspect history tag help delete prune' ;;
     uninstall | 'containers status' | 'containers delete') atomic containers list --all -q 2>/dev/null ;;
     'images delete' | 'images info' | 'images version' | 'images inspect' | 'images history' | \
@@ -46,15 +52,16 @@ _atomic_words() {
 # The value of an option; fails for an option that has none.
 _atomic_value() {
     case $1 in
-    --root | --registries.d) mapfile -t COMPREPLY < <(compgen -d -- "$2") ;;
-    --policy | --registries-conf | --authfile | --values | --runtime) mapfile -t COMPREPLY < <(compgen -f -- "$2") ;;
+    --root | --registries.d | --directory | --gnupghome) mapfile -t COMPREPLY < <(compgen -d -- "$2") ;;
+    --policy | --registries-conf | --authfile | --values | --runtime | --sign-by-sigstore-private-key | \
+        --sign-passphrase-file | --output-prefix) mapfile -t COMPREPLY < <(compgen -f -- "$2") ;;
     --storage) mapfile -t COMPREPLY < <(compgen -W ostree -- "$2") ;;
     --after | --before | --requires | --wants)
         mapfile -t COMPREPLY < <(compgen -W "$(
             systemctl list-unit-files --plain --no-legend 2>/dev/null | cut -d ' ' -f 1
         )" -- "$2")
         ;;
-    --set | --filter | --name | --src-creds | --username | --lock-timeout) COMPREPLY=() ;;
+    --set | --filter | --name | --src-creds | --username | --sign-by | --sign-identity | --lock-timeout) COMPREPLY=() ;;
     *) return 1 ;;
     esac
 }
@@ -73,7 +80,7 @@ _atomic() {
             ;;
         *:-*) ;;
         :*) verb=${COMP_WORDS[index]} ;;
-        containers:* | images:*)
+        containers:* | images:* | trust:*)
             verb+=" ${COMP_WORDS[index]}"
             break
             ;;
@@ -83,7 +90,7 @@ _atomic() {
         return
     elif [[ $current == -* ]]; then
         mapfile -t COMPREPLY < <(compgen -W "$(_atomic_options "$verb")" -- "$current")
-    elif [[ $verb == install || $verb == pull || $verb == inspect ]]; then
+    elif [[ $verb == install || $verb == pull || $verb == sign || $verb == inspect ]]; then
         mapfile -t COMPREPLY < <(compgen -f -- "$current") # the directory of oci:DIR
     else
         mapfile -t COMPREPLY < <(compgen -W "$(_atomic_words "$verb")" -- "$current")

@@ -39,6 +39,7 @@ VERBS = (
     Verb("install", "install", "install an image as a system container"),
     Verb("uninstall", "uninstall", "remove a system container, keeping its state"),
     Verb("pull", "pull", "pull an image into the store"),
+    Verb("sign", "sign", "sign images"),
     Verb("login", "login", "log in to a registry"),
     Verb("logout", "logout", "forget the credentials for a registry"),
     Verb("inspect", "inspect", "show an image of a registry or a file, pulling nothing"),
@@ -55,10 +56,12 @@ VERBS = (
     Verb("images help", "images_help", "show the help that an image brings"),
     Verb("images delete", "images_delete", "remove images from the store"),
     Verb("images prune", "images_prune", "remove what no image and no container needs"),
+    Verb("trust generate-key", "trust_generate_key", "make a key pair for sigstore signatures"),
 )
 GROUPS = {
     "containers": "operate on system containers",
     "images": "operate on the images of the store",
+    "trust": "decide whose images are trusted",
 }
 
 

@@ -43,6 +43,20 @@ def write_file(dfd: int, name: str, content: bytes, mode: int = 0o644) -> None:
     os.fsync(dfd)
 
 
+def create_file(dfd: int, name: str, content: bytes, mode: int = 0o644) -> None:
+    """As write_file, but nothing that has the name is replaced: FileExistsError then.
+
+    Raises OSError.
+    """
+    temporary = temporary_name(component(name))
+    write_file(dfd, temporary, content, mode)
+    try:
+        os.link(temporary, name, src_dir_fd=dfd, dst_dir_fd=dfd, follow_symlinks=False)
+    finally:
+        os.unlink(temporary, dir_fd=dfd)
+    os.fsync(dfd)
+
+
 def write_all(fd: int, content: bytes) -> None:
     """Write all of it, however little a write(2) takes. Raises OSError."""
     view = memoryview(content)

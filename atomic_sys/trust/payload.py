@@ -5,6 +5,8 @@ Simple signing and sigstore share the document; only its type differs, and that 
 where a signer has nothing optional to say.
 """
 
+import json
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -59,6 +61,18 @@ def parse(document: bytes, kind: PayloadType) -> Payload:
         )
     except (InvalidJson, InvalidDigest) as error:
         raise InvalidPayload(str(error)) from None
+
+
+def build(kind: PayloadType, manifest_digest: Digest, name: str, creator: str) -> bytes:
+    """The content to be signed, as of now; `name` is the reference that the signature is for."""
+    return json.dumps({
+        "critical": {
+            "type": kind.value,
+            "image": {"docker-manifest-digest": str(manifest_digest)},
+            "identity": {"docker-reference": name},
+        },
+        "optional": {"creator": creator, "timestamp": int(time.time())},
+    }).encode()
 
 
 def _below(parent: Fields, key: str, required: tuple[str, ...]) -> Fields:
