@@ -15,7 +15,7 @@ TEST_PACKAGES := python3-venv python3-pip systemd systemd-container dbus deboots
 missing = $(shell for p in $(1); do \
     dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || echo $$p; done)
 
-.PHONY: help venv packages test unit conformance host check demo bench install clean
+.PHONY: help venv packages test unit conformance host check coverage demo bench install clean
 
 help:
 	@echo 'make demo         the whole story in front of your eyes: etcd, flannel, docker on a real systemd'
@@ -24,7 +24,8 @@ help:
 	@echo 'make conformance  the tests with real tools as judges'
 	@echo 'make host         the tests on a real systemd'
 	@echo 'make check        format, lint, types and the floors of the architecture'
-	@echo 'make bench        measure start-up time'
+	@echo 'make coverage     the branches of trust/ that tests take; fails below 100 %'
+	@echo 'make bench        measure start-up time, and what a verdict costs'
 	@echo 'make venv         the virtual environment and the packages that the above need'
 	@echo 'make install      install below DESTDIR, to PREFIX ($(PREFIX))'
 
@@ -70,6 +71,13 @@ demo: venv
 
 bench: venv
 	$(VENV)/bin/python -m benchmarks.startup
+	$(VENV)/bin/python -m benchmarks.trust
+
+# Every branch of the room that decides whom to believe is taken by some test.
+coverage: venv
+	$(VENV)/bin/python -m coverage run --branch --source=atomic_sys/trust -m pytest -q \
+	    tests/unit/trust tests/conformance/test_trust*.py tests/conformance/test_sign.py
+	$(VENV)/bin/python -m coverage report --show-missing --skip-covered --fail-under=100
 
 install:
 	$(PYTHON) -m pip install --no-deps --no-build-isolation --root-user-action=ignore \

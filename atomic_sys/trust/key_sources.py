@@ -8,7 +8,14 @@ from collections.abc import Callable
 from typing import assert_never
 
 from atomic_sys.errors import AtomicSysError
-from atomic_sys.trust.requirements import KeyData, KeyDatas, KeyPath, KeyPaths, SigstoreKeySource
+from atomic_sys.trust.requirements import (
+    KeyData,
+    KeyDatas,
+    KeyPath,
+    KeyPaths,
+    KeySource,
+    SigstoreKeySource,
+)
 
 KeyReader = Callable[[str], bytes]
 
@@ -41,13 +48,11 @@ def _read(path: str, read: KeyReader) -> bytes:
         raise UnusableKeys(f"cannot read the key file {path}: {error}") from None
 
 
-def describe(source: SigstoreKeySource) -> str:
+def describe(source: KeySource) -> str:
     """Where the keys are, in words."""
     match source:
         case KeyData():
             return "keyData"
-        case KeyDatas():
-            return "keyDatas"
         case KeyPath(path):
             return path
         case KeyPaths(paths):

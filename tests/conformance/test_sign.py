@@ -14,7 +14,9 @@ from typing import Any
 import pytest
 
 from atomic_sys.__main__ import run
-from atomic_sys.errors import ExitCode
+from atomic_sys.errors import AtomicSysError, ExitCode
+from atomic_sys.trust.gpg import GpgVerifier
+from atomic_sys.trust.gpg_signer import GpgSigner, SigningFailed
 from tests.support import images
 from tests.support.registry import docker_registry
 
@@ -252,6 +254,18 @@ def test_refused(
     assert world.atomic("sign", *home, *given, world.image) == code
     assert message in capsys.readouterr().err
     assert sorted(os.walk(world.top / "staging")) == before
+
+
+def test_gpg_that_lies(world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What the verifier does not believe is not given away; a program that is missing is named."""
+    options = ("alice@example.com", str(world.gnupghome), None)
+    signer = GpgSigner.find(*options, GpgVerifier())
+    monkeypatch.setattr(signer.gpg, "export_keys", lambda *_, **__: b"")
+    with pytest.raises(SigningFailed, match="is no good"):
+        signer.sign(b"content")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(AtomicSysError, match="gpg cannot be run"):
+        GpgSigner.find(*options, GpgVerifier())
 
 
 def test_no_key_is_replaced(world: World, capsys: pytest.CaptureFixture[str]) -> None:

@@ -242,4 +242,4 @@ def test_flipped_bits(gpg: Gpg, compression: str) -> None:
         bits = range(len(message) * 8)
         refused = sum(pool.map(is_refused, bits))
     # What may be flipped: hints, dates and encodings that are not signed.
-    assert refused > len(bits) * 0.95
+    assert refused > len(bits) * 0.9

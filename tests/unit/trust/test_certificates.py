@@ -4,6 +4,7 @@
 import ipaddress
 from collections.abc import Callable
 from datetime import timedelta
+from typing import cast
 
 import pytest
 from cryptography import x509
@@ -161,6 +162,18 @@ def test_crafted_chains(case: str) -> None:
     attempt, reason = CRAFTED[case]
     with pytest.raises(NotTrusted, match=reason):
         attempt()
+
+
+def test_signature_of_another_kind_of_key() -> None:
+    """A certificate signed with Ed25519 below an authority of the same name with another key."""
+    false = authority("root", key=ed25519.Ed25519PrivateKey.generate())
+    with pytest.raises(NotTrusted, match="leads to no trusted root"):
+        verify(issued(false))
+
+
+def test_library_without_the_dates() -> None:
+    with pytest.raises(ValueError, match="not_valid_before"):
+        certificates._moment(cast(x509.Certificate, object()), "not_valid_before")
 
 
 def test_entangled_chain_ends_soon() -> None:

@@ -14,9 +14,16 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_public_key,
 )
 
+from atomic_sys.errors import AtomicSysError
 from atomic_sys.trust import pem, signing_key
 from atomic_sys.trust.public_key import load_pem
-from atomic_sys.trust.signing_key import PRIVATE_LABEL, UnusablePrivateKey, generate, load
+from atomic_sys.trust.signing_key import (
+    PRIVATE_LABEL,
+    SigstoreSigner,
+    UnusablePrivateKey,
+    generate,
+    load,
+)
 from atomic_sys.trust.sigstore import SIGNATURE
 
 PAIR = generate(b"secret")
@@ -92,6 +99,14 @@ def params(**values: Any) -> bytes:
 def test_refused(document: bytes, reason: str) -> None:
     with pytest.raises(UnusablePrivateKey, match=reason):
         load(document, b"secret", "k")
+
+
+def test_a_signature_that_does_not_verify_is_not_given_away() -> None:
+    signer = load(PAIR.private, b"secret", "k")
+    other = load(generate(b"").private, b"", "other")
+    mixed = SigstoreSigner(key=signer.key, public=other.public)
+    with pytest.raises(AtomicSysError, match="does not verify"):
+        mixed.sign(b"payload")
 
 
 def test_wrong_passphrase() -> None:
