@@ -39,8 +39,7 @@ DOCUMENTS = LISTS.flatmap(
         f'{{"default": {requirements}}}',
         f'{{"default": {requirements}, "transports": {{}}}}',
         f'{{"default": {requirements}, "transports": {{"docker": {{"": {requirements}}}}}}}',
-        f'{{"transports": {{"docker": {{"example.com": {requirements}}}}},'
-        f' "default": {requirements}}}',
+        f'{{"transports":{{"docker":{{"example.com":{requirements}}}}},"default":{requirements}}}',
     ])
 )
 
