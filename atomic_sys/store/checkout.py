@@ -15,8 +15,8 @@ from atomic_sys.errors import AtomicSysError
 from atomic_sys.fs.atomic import write_all
 from atomic_sys.fs.directory import component, opened, remove_tree
 from atomic_sys.model.layer import Metadata
+from atomic_sys.store.integrity import xattrs
 from atomic_sys.store.objects import Checksum, ObjectKind
-from atomic_sys.store.recovery import xattrs
 from atomic_sys.store.repository import ContentInfo, Mode, Repository, object_path
 from atomic_sys.store.tree import Directory
 
