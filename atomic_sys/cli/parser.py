@@ -54,7 +54,9 @@ VERBS = (
     Verb("images tag", "images_tag", "give an image of the store one more name"),
     Verb("images help", "images_help", "show the help that an image brings"),
     Verb("images delete", "images_delete", "remove images from the store"),
+    Verb("images verify", "images_verify", "check every object of images, and repair them"),
     Verb("images prune", "images_prune", "remove what no image and no container needs"),
+    Verb("fsck", "fsck", "check every object and every image of the store, and repair it"),
 )
 GROUPS = {
     "containers": "operate on system containers",

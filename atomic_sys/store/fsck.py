@@ -61,9 +61,19 @@ class FsckReport:
     incomplete: tuple[tuple[str, str], ...]
 
     @property
+    def needed(self) -> frozenset[ObjectName]:
+        """The damaged or missing objects that a ref leads to."""
+        return frozenset().union(*(ref.objects for ref in self.broken))
+
+    @property
+    def strays(self) -> frozenset[ObjectName]:
+        """The damaged objects that nothing needs, as far as can be seen."""
+        return self.damaged - self.needed
+
+    @property
     def missing(self) -> frozenset[ObjectName]:
         """The objects that something needs and that are not there."""
-        return frozenset().union(*(ref.objects for ref in self.broken)) - self.damaged
+        return self.needed - self.damaged
 
     @property
     def clean(self) -> bool:
@@ -74,8 +84,8 @@ class FsckReport:
 def fsck(repository: Repository, advance: Callable[[int], None]) -> FsckReport:
     """Check everything. The caller holds the lock, shared at least.
 
-    `advance` is told how many objects more have been checked. Raises Damaged for a ref that is none,
-    OSError.
+    `advance` is told how many objects more have been checked. Raises Damaged for a ref that is
+    none, OSError.
     """
     checked = check_objects(repository, advance)
     refs = tuple(_all_refs(repository))

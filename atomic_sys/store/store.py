@@ -18,12 +18,13 @@ from atomic_sys.model.layer import LayerStream, Metadata
 from atomic_sys.model.reference import ImageName, InvalidReference
 from atomic_sys.store import images, ingest, prune
 from atomic_sys.store.checkout import check_out
-from atomic_sys.store.commits import TreeReader, load_layer, store_commit
+from atomic_sys.store.commits import TreeReader, load_layer, store_commit, store_tree
 from atomic_sys.store.images import ImageToStore, LayerImport, LayerReport, StoredImage
+from atomic_sys.store.integrity import ObjectName
 from atomic_sys.store.objects import Checksum, Commit
 from atomic_sys.store.prune import PruneReport
 from atomic_sys.store.recovery import recover, stale_marks
-from atomic_sys.store.repository import Mode, Repository
+from atomic_sys.store.repository import Mode, Repository, object_path
 from atomic_sys.store.transaction import Transaction
 from atomic_sys.store.tree import IMPLIED, Directory, merge
 from atomic_sys.store.view import Tree
@@ -230,6 +231,31 @@ class Store:
         with self.in_use():
             check_out(self.repository, tree.root, dfd, name)
         return tree.commit
+
+    def restore_rootfs(self, image: StoredImage) -> None:
+        """Merge the layers again where the root file system lacks objects or its commit.
+
+        Its commit stays if it is there: deployments name it. Raises NotFound for a missing layer,
+        Damaged, Busy, OSError.
+        """
+        ref = images.rootfs_ref(image.digest)
+        with self.in_use(), Transaction.open(self.repository) as transaction:
+            root = self._merged(image.layers)
+            trees = store_tree(transaction, root)
+            found = self._commit_of(ref)
+            if found is not None and (found[1].root_tree, found[1].root_metadata) == trees:
+                transaction.commit([])
+            else:
+                transaction.commit([(ref, store_commit(transaction, root, {}))])
+
+    def discard(self, doomed: Collection[ObjectName]) -> None:
+        """Remove damaged objects, so that whole ones can take their names. Raises Busy, OSError."""
+        if self._held:
+            raise Busy("the store is in use by this process")
+        with self.repository.locked(LockKind.EXCLUSIVE, self.timeout):
+            for name in doomed:
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(object_path(*name), dir_fd=self.repository.objects)
 
     def tag_image(self, image: StoredImage, name: ImageName) -> None:
         """Give the image one more name, which another image may have had. Raises Busy, OSError."""
