@@ -13,7 +13,7 @@ from multiprocessing import get_context
 
 from atomic_sys.errors import AtomicSysError
 from atomic_sys.fs.directory import opened
-from atomic_sys.store.images import IMAGES, blob_ref, decode_name, is_blob, read_image
+from atomic_sys.store.images import IMAGES, ROOTFS, blob_ref, decode_name, is_blob, read_image
 from atomic_sys.store.integrity import (
     ObjectHasher,
     ObjectName,
@@ -69,6 +69,13 @@ class FsckReport:
     def strays(self) -> frozenset[ObjectName]:
         """The damaged objects that nothing needs, as far as can be seen."""
         return self.damaged - self.needed
+
+    @property
+    def unreadable(self) -> frozenset[ObjectName]:
+        """The damaged commits of our own images and layers: nobody can tell what they were."""
+        ours = [ref.objects for ref in self.broken if ref.ref.startswith((IMAGES, ROOTFS))]
+        found = self.damaged & frozenset().union(*ours)
+        return frozenset(name for name in found if name.kind is ObjectKind.COMMIT)
 
     @property
     def missing(self) -> frozenset[ObjectName]:

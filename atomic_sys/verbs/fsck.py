@@ -42,6 +42,7 @@ def check_store(
     if repair and not found.clean:
         repaired, failed = _repair(tuple(plan_repairs(found, _readable(host))), host, report)
         found = _check(host, advance)
+        host.store.discard(found.unreadable)  # a pull makes them anew, maybe by the same names
         if not found.broken:  # or what is below a damaged directory would look like one
             host.store.discard(found.strays)
             found = replace(found, damaged=frozenset(), objects=found.objects - len(found.strays))
