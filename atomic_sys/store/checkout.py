@@ -34,14 +34,16 @@ def check_out(repository: Repository, root: Directory, dfd: int, name: str) -> N
     os.mkdir(component(name), 0o700, dir_fd=dfd)
     try:
         with opened(dfd, name) as fd:
-            _Checkout(repository).fill(fd, root)
+            Checkout(repository).fill(fd, root)
     except BaseException:
         with contextlib.suppress(OSError):
             remove_tree(dfd, name)
         raise
 
 
-class _Checkout:
+class Checkout:
+    """Makes the files of trees of one repository."""
+
     def __init__(self, repository: Repository) -> None:
         self.repository = repository
         self.as_root = repository.mode is Mode.BARE
@@ -55,7 +57,10 @@ class _Checkout:
                     self.fill(below, node)
             else:
                 self.leaf(fd, component(name), node)
-        metadata = directory.metadata
+        self.dress_directory(fd, directory.metadata)
+
+    def dress_directory(self, fd: int, metadata: Metadata) -> None:
+        """Give a directory its owner, mode, attributes and time."""
         if self.as_root:
             os.fchown(fd, metadata.uid, metadata.gid)  # clears set-ID bits, so the mode is next
             os.fchmod(fd, metadata.mode)
