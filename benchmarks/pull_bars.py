@@ -25,6 +25,7 @@ import zstandard
 CUTS = 20
 MEMORY_BAR = 150 << 20  # bytes
 _PATTERN_SIZE = 1 << 20
+_CHUNK = 1 << 18
 _KIND = "application/vnd.oci.image."
 
 
@@ -38,54 +39,70 @@ class Server:
     sent: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
+    def count(self, size: int, end: int) -> bool:
+        """Note that so many bytes go out, up to this offset; whether to cut the connection now."""
+        with self.lock:
+            self.sent += size
+            if self.cuts and end >= self.cuts[0]:
+                self.cuts.pop(0)
+                return True
+        return False
 
-def handler(server: Server) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            path = self.path.partition("?")[0]
-            if path.startswith("/v2/bench/image/manifests/"):
-                self._send(200, {"Content-Type": f"{_KIND}manifest.v1+json"}, server.manifest)
-            elif (blob := server.blobs.get(path.rpartition("/")[2])) is not None:
-                self._blob(blob)
-            else:
-                self._send(200 if path == "/v2/" else 404, {}, b"")
 
-        def _send(self, status: int, headers: dict[str, str], body: bytes) -> None:
-            self.send_response(status)
-            for name, value in {**headers, "Content-Length": str(len(body))}.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(body)
+class Handler(BaseHTTPRequestHandler):
+    """Answers for the registry that its server has."""
 
-        def _blob(self, path: Path) -> None:
-            size = path.stat().st_size
-            start = int(self.headers.get("Range", "bytes=0-")[len("bytes=") : -1])
-            self.send_response(206 if start else 200)
-            if start:
-                self.send_header("Content-Range", f"bytes {start}-{size - 1}/{size}")
-            self.send_header("Content-Length", str(size - start))
-            self.end_headers()
-            with path.open("rb") as stream:
-                stream.seek(start)
-                for chunk in iter(lambda: stream.read(1 << 18), b""):
-                    start += len(chunk)
-                    with server.lock:
-                        server.sent += len(chunk)
-                        cut = bool(server.cuts) and start >= server.cuts[0]
-                        if cut:
-                            server.cuts.pop(0)
-                    try:
-                        self.wfile.write(chunk)
-                    except ConnectionError:
-                        return
-                    if cut:
-                        self.close_connection = True
-                        return
+    server: "Registry"
 
-        def log_message(self, *_: object) -> None:
-            """The table is the output."""
+    def do_GET(self) -> None:
+        """A manifest, a blob or the front door."""
+        path = self.path.partition("?")[0]
+        bench = self.server.bench
+        if path.startswith("/v2/bench/image/manifests/"):
+            self._send(200, {"Content-Type": f"{_KIND}manifest.v1+json"}, bench.manifest)
+        elif (blob := bench.blobs.get(path.rpartition("/")[2])) is not None:
+            self._blob(blob)
+        else:
+            self._send(200 if path == "/v2/" else 404, {}, b"")
 
-    return Handler
+    def _send(self, status: int, headers: dict[str, str], body: bytes) -> None:
+        self.send_response(status)
+        for name, value in {**headers, "Content-Length": str(len(body))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def _blob(self, path: Path) -> None:
+        size = path.stat().st_size
+        start = int(self.headers.get("Range", "bytes=0-")[len("bytes=") : -1])
+        self.send_response(206 if start else 200)
+        if start:
+            self.send_header("Content-Range", f"bytes {start}-{size - 1}/{size}")
+        self.send_header("Content-Length", str(size - start))
+        self.end_headers()
+        with path.open("rb") as stream:
+            stream.seek(start)
+            while chunk := stream.read(_CHUNK):
+                start += len(chunk)
+                cut = self.server.bench.count(len(chunk), start)
+                try:
+                    self.wfile.write(chunk)
+                except ConnectionError:
+                    return
+                if cut:
+                    self.close_connection = True
+                    return
+
+    def log_message(self, *_: object) -> None:
+        """The table is the output."""
+
+
+class Registry(ThreadingHTTPServer):
+    """The server of one image."""
+
+    def __init__(self, bench: Server) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.bench = bench
 
 
 def content(size: int) -> Iterator[bytes]:
@@ -147,10 +164,11 @@ def make_image(directory: Path, mebibytes: int, layers: int, compression: str) -
 
 def pull(server: Server, directory: Path) -> int:
     """Pull it by the real command into a new store; the most memory it had, in bytes."""
-    http = ThreadingHTTPServer(("127.0.0.1", 0), handler(server))
+    http = Registry(server)
     thread = threading.Thread(target=http.serve_forever, args=(0.02,))
     thread.start()
     root, policy, usage = directory / "root", directory / "policy.json", directory / "usage"
+    root.mkdir()
     policy.write_text('{"default": [{"type": "insecureAcceptAnything"}]}')
     # The peak of each process of the command, the workers' too, as the kernel tells it at its end.
     wrapper = (
