@@ -25,6 +25,8 @@ _atomic_options() {
     'images info' | 'images version') echo '-h --help --storage --json' ;;
     'images inspect' | 'images help') echo '-h --help --storage' ;;
     'images history') echo '-h --help --no-trunc --storage --json' ;;
+    'images diff') echo '-h --help --storage --json --format' ;;
+    'images checkout') echo '-h --help --copy --storage --json --lock-timeout' ;;
     'images tag') echo '-h --help --storage --lock-timeout' ;;
     'images delete') echo '-h --help -a --all -f --force --storage --lock-timeout' ;;
     'images prune') echo '-h --help --json --lock-timeout' ;;
@@ -36,10 +38,10 @@ _atomic_words() {
     case $1 in
     '') echo 'install uninstall pull login logout inspect list-tags containers images' ;;
     containers) echo 'list status delete' ;;
-    images) echo 'list info version inspect history tag help delete prune' ;;
+    images) echo 'list info version inspect history diff checkout tag help delete prune' ;;
     uninstall | 'containers status' | 'containers delete') atomic containers list --all -q 2>/dev/null ;;
     'images delete' | 'images info' | 'images version' | 'images inspect' | 'images history' | \
-        'images tag' | 'images help') atomic images list -q 2>/dev/null ;;
+        'images diff' | 'images checkout' | 'images tag' | 'images help') atomic images list -q 2>/dev/null ;;
     esac
 }
 
@@ -49,6 +51,7 @@ _atomic_value() {
     --root | --registries.d) mapfile -t COMPREPLY < <(compgen -d -- "$2") ;;
     --policy | --registries-conf | --authfile | --values | --runtime) mapfile -t COMPREPLY < <(compgen -f -- "$2") ;;
     --storage) mapfile -t COMPREPLY < <(compgen -W ostree -- "$2") ;;
+    --format) mapfile -t COMPREPLY < <(compgen -W json -- "$2") ;;
     --after | --before | --requires | --wants)
         mapfile -t COMPREPLY < <(compgen -W "$(
             systemctl list-unit-files --plain --no-legend 2>/dev/null | cut -d ' ' -f 1

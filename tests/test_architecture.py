@@ -29,6 +29,7 @@ PURE_FILES = {
     "image.auth_file",
     "image.challenge",
     "image.warnings",
+    "store.differences",
     "store.images",
     "store.objects",
     "store.tree",

@@ -51,6 +51,8 @@ VERBS = (
     Verb("images version", "images_version", "show the version of an image"),
     Verb("images inspect", "images_inspect", "show an image of the store in detail, as JSON"),
     Verb("images history", "images_history", "show the steps that an image was built in"),
+    Verb("images diff", "images_diff", "show which files differ between two images"),
+    Verb("images checkout", "images_checkout", "write the files of an image to a new directory"),
     Verb("images tag", "images_tag", "give an image of the store one more name"),
     Verb("images help", "images_help", "show the help that an image brings"),
     Verb("images delete", "images_delete", "remove images from the store"),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from atomic_sys.engine.judge import Judge, from_store, stored_form
 from atomic_sys.engine.layers import WantedLayer, import_layers
 from atomic_sys.engine.report import Report
-from atomic_sys.errors import NotFound
+from atomic_sys.errors import Damaged, NotFound
 from atomic_sys.image.origin import Origin
 from atomic_sys.image.resolve import ResolvedImage, resolve
 from atomic_sys.model import image_config
@@ -62,7 +62,7 @@ def _pull(at: ImageAt, platform: Platform, store: Store, judge: Judge, report: R
     digest = resolved.raw.digest
     signatures = judge.signatures(at.place, digest)
     verdict = judge.demand(str(at.name), at.identity, digest, signatures)
-    stored = store.image(at.name)
+    stored = _stored(store, at.name)
     if stored is not None and _is_same(stored, digest, store, stored_form(signatures)):
         return Pulled(image=stored, verdict=verdict, changed=False)
     raw_config = _fetch(at.origin, resolved.manifest.config)
@@ -96,6 +96,14 @@ def require_image(store: Store, name: ImageName) -> StoredImage:
     if image is None:
         raise NotFound(f"Unable to find the image {name}", hint=f"atomic pull {name}")
     return image
+
+
+def _stored(store: Store, name: ImageName) -> StoredImage | None:
+    """The image that has the name; a damaged one is as good as none, and is replaced."""
+    try:
+        return store.image(name)
+    except Damaged:
+        return None
 
 
 def _is_same(
