@@ -48,6 +48,9 @@ class HostOptions:
     authfile: str | None = None
     source_credentials: Password | None = None
     lock_timeout: float = DEFAULT_LOCK_TIMEOUT
+    override_os: str | None = None
+    override_arch: str | None = None
+    override_variant: str | None = None
 
 
 class Host:
@@ -158,8 +161,12 @@ class Host:
 
     @property
     def platform(self) -> Platform:
-        """What this machine runs."""
-        return Platform.of_machine(os.uname().machine)
+        """What images are chosen for: what this machine runs, unless the user says otherwise."""
+        return Platform.of_machine(os.uname().machine).overridden(
+            os=self.options.override_os,
+            architecture=self.options.override_arch,
+            variant=self.options.override_variant,
+        )
 
     def locked(self, name: ContainerName) -> contextlib.AbstractContextManager[None]:
         """Hold the lock of a container's name."""

@@ -6,7 +6,7 @@
 # The options of a verb; those before the verb when there is none.
 _atomic_options() {
     case $1 in
-    '') echo '-h --help -v --version --debug -y --assumeyes --root --policy --registries-conf --registries.d --authfile' ;;
+    '') echo '-h --help -v --version --debug -y --assumeyes --root --policy --registries-conf --registries.d --authfile --override-arch --override-os --override-variant' ;;
     install)
         echo '-h --help --system --storage --src-creds -n --name --set --values --runtime --now --no-enable'
         echo '--after --before --requires --wants --dry-run --display --json --lock-timeout'
@@ -28,6 +28,7 @@ _atomic_options() {
     'images diff') echo '-h --help --storage --json --format' ;;
     'images checkout') echo '-h --help --copy --storage --json --lock-timeout' ;;
     'images tag') echo '-h --help --storage --lock-timeout' ;;
+    'images update') echo '-h --help -a --all --storage --src-creds --json --lock-timeout' ;;
     'images delete') echo '-h --help -a --all -f --force --storage --lock-timeout' ;;
     'images prune') echo '-h --help --json --lock-timeout' ;;
     esac
@@ -38,9 +39,9 @@ _atomic_words() {
     case $1 in
     '') echo 'install uninstall pull login logout inspect list-tags containers images' ;;
     containers) echo 'list status delete' ;;
-    images) echo 'list info version inspect history diff checkout tag help delete prune' ;;
+    images) echo 'list info version inspect history diff checkout tag help update delete prune' ;;
     uninstall | 'containers status' | 'containers delete') atomic containers list --all -q 2>/dev/null ;;
-    'images delete' | 'images info' | 'images version' | 'images inspect' | 'images history' | \
+    'images delete' | 'images update' | 'images info' | 'images version' | 'images inspect' | 'images history' | \
         'images diff' | 'images checkout' | 'images tag' | 'images help') atomic images list -q 2>/dev/null ;;
     esac
 }
@@ -57,7 +58,7 @@ _atomic_value() {
             systemctl list-unit-files --plain --no-legend 2>/dev/null | cut -d ' ' -f 1
         )" -- "$2")
         ;;
-    --set | --filter | --name | --src-creds | --username | --lock-timeout) COMPREPLY=() ;;
+    --set | --filter | --name | --src-creds | --username | --lock-timeout | --override-*) COMPREPLY=() ;;
     *) return 1 ;;
     esac
 }
@@ -70,7 +71,8 @@ _atomic() {
     [[ $previous == = && COMP_CWORD -gt 1 ]] && previous=${COMP_WORDS[COMP_CWORD - 2]}
     for ((index = 1; index < COMP_CWORD; index++)); do
         case $verb:${COMP_WORDS[index]} in
-        :--root | :--policy | :--registries-conf | :--registries.d | :--authfile)
+        :--root | :--policy | :--registries-conf | :--registries.d | :--authfile | :--override-arch | \
+            :--override-os | :--override-variant)
             [[ ${COMP_WORDS[index + 1]} == = ]] && ((index++))
             ((index++))
             ;;

@@ -55,6 +55,7 @@ VERBS = (
     Verb("images checkout", "images_checkout", "write the files of an image to a new directory"),
     Verb("images tag", "images_tag", "give an image of the store one more name"),
     Verb("images help", "images_help", "show the help that an image brings"),
+    Verb("images update", "images_update", "pull images again whose sources have other ones now"),
     Verb("images delete", "images_delete", "remove images from the store"),
     Verb("images prune", "images_prune", "remove what no image and no container needs"),
 )
@@ -90,6 +91,9 @@ def _top_parser() -> Parser:
     add("--registries-conf", metavar="FILE", help="instead of /etc/containers/registries.conf")
     add("--registries.d", metavar="DIR", dest="registries_d", help="where signatures are looked up")
     add("--authfile", metavar="FILE", help="credentials, instead of the user's auth.json")
+    add("--override-arch", metavar="ARCH", help="choose images for ARCH, not for this machine")
+    add("--override-os", metavar="OS", help="choose images for OS")
+    add("--override-variant", metavar="VARIANT", help="choose images for this variant of ARCH")
     add("verb", metavar="VERB", nargs="?", help=argparse.SUPPRESS)
     add("arguments", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
     return parser
@@ -123,6 +127,9 @@ def dispatch(argv: Sequence[str]) -> ExitCode:
         registries_conf=parsed.registries_conf,
         registries_d=parsed.registries_d,
         authfile=parsed.authfile,
+        override_os=parsed.override_os,
+        override_arch=parsed.override_arch,
+        override_variant=parsed.override_variant,
     )
     return module.run(arguments, options)
 

@@ -103,7 +103,7 @@ class Registries:
     def qualify(self, name: ImageName) -> DockerReference:
         """The full reference of a name as typed, by the search list where it has no host."""
         reference = name.reference
-        if name.value.partition("/")[0] == reference.domain or not self.search:
+        if name.is_qualified or not self.search:
             return reference
         first = self.search[0]
         if len(self.search) > 1:

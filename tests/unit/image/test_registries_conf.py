@@ -93,6 +93,7 @@ def test_no_place(reference: str, message: str) -> None:
         (CONF, "busybox", "one.example:5000/busybox:latest"),
         (CONF, "a/busybox:1", "one.example:5000/a/busybox:1"),
         (CONF, "docker.io/busybox", "docker.io/library/busybox:latest"),
+        (CONF, "index.docker.io/busybox", "docker.io/library/busybox:latest"),
         (CONF, "localhost/busybox", "localhost/busybox:latest"),
         (
             b'unqualified-search-registries = ["docker.io"]',
