@@ -41,7 +41,7 @@ VERBS = (
     Verb("pull", "pull", "pull an image into the store"),
     Verb("login", "login", "log in to a registry"),
     Verb("logout", "logout", "forget the credentials for a registry"),
-    Verb("inspect", "inspect", "show an image of a registry or a file, pulling nothing"),
+    Verb("inspect", "inspect", "show an image of a registry, a file or the store, pulling nothing"),
     Verb("list-tags", "list_tags", "list the tags of a repository in a registry"),
     Verb("containers list", "containers_list", "list system containers"),
     Verb("containers status", "containers_status", "show one container in detail"),
