@@ -17,6 +17,8 @@ _atomic_options() {
     logout) echo '-h --help -a --all --authfile --lock-timeout' ;;
     inspect) echo '-h --help --raw --config -n --no-tags' ;;
     list-tags) echo '-h --help' ;;
+    mount) echo '-h --help -o --options --storage --lock-timeout' ;;
+    unmount) echo '-h --help --lock-timeout' ;;
     'containers list' | 'images list')
         echo '-h --help -a --all -f --filter -n --noheading --no-trunc -q --quiet --json'
         ;;
@@ -37,7 +39,12 @@ _atomic_options() {
 # What can stand where no option does.
 _atomic_words() {
     case $1 in
-    '') echo 'install uninstall pull login logout inspect list-tags containers images' ;;
+    '') echo 'install uninstall pull login logout inspect list-tags mount unmount containers images' ;;
+    mount)
+        atomic containers list --all -q 2>/dev/null
+        atomic images list -q 2>/dev/null
+        compgen -d -- "$2"
+        ;;
     containers) echo 'list status delete' ;;
     images) echo 'list info version inspect history diff checkout tag help update delete prune' ;;
     uninstall | 'containers status' | 'containers delete') atomic containers list --all -q 2>/dev/null ;;
@@ -58,7 +65,7 @@ _atomic_value() {
             systemctl list-unit-files --plain --no-legend 2>/dev/null | cut -d ' ' -f 1
         )" -- "$2")
         ;;
-    --set | --filter | --name | --src-creds | --username | --lock-timeout | --override-*) COMPREPLY=() ;;
+    --set | --filter | --name | --src-creds | --username | --lock-timeout | --override-* | -o | --options) COMPREPLY=() ;;
     *) return 1 ;;
     esac
 }
@@ -88,10 +95,12 @@ _atomic() {
         return
     elif [[ $current == -* ]]; then
         mapfile -t COMPREPLY < <(compgen -W "$(_atomic_options "$verb")" -- "$current")
+    elif [[ $verb == unmount ]]; then
+        mapfile -t COMPREPLY < <(compgen -d -- "$current")
     elif [[ $verb == install || $verb == pull || $verb == inspect ]]; then
         mapfile -t COMPREPLY < <(compgen -f -- "$current") # the directory of oci:DIR
     else
-        mapfile -t COMPREPLY < <(compgen -W "$(_atomic_words "$verb")" -- "$current")
+        mapfile -t COMPREPLY < <(compgen -W "$(_atomic_words "$verb" "$current")" -- "$current")
     fi
 }
 

@@ -43,6 +43,8 @@ VERBS = (
     Verb("logout", "logout", "forget the credentials for a registry"),
     Verb("inspect", "inspect", "show an image of a registry, a file or the store, pulling nothing"),
     Verb("list-tags", "list_tags", "list the tags of a repository in a registry"),
+    Verb("mount", "mount", "show the files of an image or a container at a directory"),
+    Verb("unmount", "unmount", "take away what was mounted at a directory"),
     Verb("containers list", "containers_list", "list system containers"),
     Verb("containers status", "containers_status", "show one container in detail"),
     Verb("containers delete", "containers_delete", "remove system containers"),
