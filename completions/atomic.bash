@@ -91,6 +91,10 @@ _atomic() {
             ;;
         esac
     done
+    case $verb in
+    diff | help | info | update | version) verb="images $verb" ;;
+    umount) verb=unmount ;;
+    esac
     if _atomic_value "$previous" "$current"; then
         return
     elif [[ $current == -* ]]; then

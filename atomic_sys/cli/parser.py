@@ -28,11 +28,12 @@ class VerbModule(Protocol):
 
 
 class Verb(NamedTuple):
-    """A row of the command table."""
+    """A row of the command table; a hidden one is another name, for scripts that know it."""
 
     words: str
     module: str
     summary: str
+    hidden: bool = False
 
 
 VERBS = (
@@ -60,6 +61,12 @@ VERBS = (
     Verb("images update", "images_update", "pull images again whose sources have other ones now"),
     Verb("images delete", "images_delete", "remove images from the store"),
     Verb("images prune", "images_prune", "remove what no image and no container needs"),
+    Verb("diff", "images_diff", "the same as images diff", hidden=True),
+    Verb("help", "images_help", "the same as images help", hidden=True),
+    Verb("info", "images_info", "the same as images info", hidden=True),
+    Verb("umount", "unmount", "the same as unmount", hidden=True),
+    Verb("update", "images_update", "the same as images update", hidden=True),
+    Verb("version", "images_version", "the same as images version", hidden=True),
 )
 GROUPS = {
     "containers": "operate on system containers",
@@ -102,8 +109,9 @@ def _top_parser() -> Parser:
 
 
 def _verbs_help(verbs: Sequence[Verb]) -> str:
-    width = max(len(verb.words) for verb in verbs)
-    return "verbs:\n" + "\n".join(f"  {v.words:<{width}}  {v.summary}" for v in verbs)
+    shown = [verb for verb in verbs if not verb.hidden]
+    width = max(len(verb.words) for verb in shown)
+    return "verbs:\n" + "\n".join(f"  {v.words:<{width}}  {v.summary}" for v in shown)
 
 
 def dispatch(argv: Sequence[str]) -> ExitCode:

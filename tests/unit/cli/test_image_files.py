@@ -37,7 +37,7 @@ def atomic(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Atomic:
     return call
 
 
-@pytest.mark.parametrize("words", ["images diff"])
+@pytest.mark.parametrize("words", ["images diff", "diff"])
 def test_diff(atomic: Atomic, words: str) -> None:
     out, _ = atomic(*words.split(), "old", "new")
     assert out == "C /etc\nC /etc/a\nD /gone\nA /new\nA /new/x\\n\n"

@@ -54,6 +54,7 @@ def ids(atomic: Atomic) -> dict[str, str]:
 
 def test_nothing_new(atomic: Atomic) -> None:
     before = ids(atomic)
+    assert atomic("update", "--force", "one")[0] == "Image is up to date: one:latest\n"
     assert atomic("images", "update", "one")[0] == "Image is up to date: one:latest\n"
     assert ids(atomic) == before
 
