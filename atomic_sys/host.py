@@ -124,7 +124,15 @@ class Host:
         own = self.options.registries_conf
         path = own or self.paths.inside(self.paths.registries_conf)
         drop_ins = os.devnull if own else self.paths.inside(self.paths.registries_conf_d)
-        return registries_conf.load(path, drop_ins)
+        return registries_conf.load(path, drop_ins, None if own else self._short_name_aliases)
+
+    @property
+    def _short_name_aliases(self) -> str:
+        """Where podman keeps the aliases that were chosen: root's are the system's."""
+        if os.geteuid() == 0:
+            return self.paths.inside(self.paths.short_name_aliases)
+        cache = self.environment.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+        return f"{cache}/containers/short-name-aliases.conf"
 
     @cached_property
     def policy(self) -> LoadedPolicy:

@@ -28,6 +28,8 @@ PURE_FILES = {
     "engine.report",
     "image.auth_file",
     "image.challenge",
+    "image.short_names",
+    "image.toml_fields",
     "image.warnings",
     "store.differences",
     "store.images",
