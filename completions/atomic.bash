@@ -26,7 +26,7 @@ _atomic_options() {
     'containers delete') echo '-h --help -a --all --storage --lock-timeout' ;;
     'images info' | 'images version') echo '-h --help --storage --json' ;;
     'images inspect' | 'images help') echo '-h --help --storage' ;;
-    'images history') echo '-h --help --no-trunc --storage --json' ;;
+    'images history') echo '-h --help --no-trunc -q --quiet --storage --json' ;;
     'images diff') echo '-h --help --storage --json --format' ;;
     'images checkout') echo '-h --help --copy --storage --json --lock-timeout' ;;
     'images tag') echo '-h --help --storage --lock-timeout' ;;
