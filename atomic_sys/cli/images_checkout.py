@@ -30,8 +30,9 @@ def run(arguments: argparse.Namespace, options: GlobalOptions) -> ExitCode:
     output = Output(json=arguments.json)
     content = Content.COPIES if arguments.copy else Content.LINKS_OR_COPIES
     with open_host(options, lock_timeout=arguments.lock_timeout) as host:
-        output.say(f"Extracting to {arguments.directory}")
-        name = check_out_image(arguments.image, arguments.directory, host, content=content)
+        name = check_out_image(
+            arguments.image, arguments.directory, host, content=content, say=output.say
+        )
     if output.json:
         output.emit({"image": name, "directory": arguments.directory})
     if content is not Content.COPIES:

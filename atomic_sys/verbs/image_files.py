@@ -54,7 +54,9 @@ def _tree_of_container(text: str, host: Host) -> Tree | None:
     return None
 
 
-def check_out_image(text: str, path: str, host: Host, *, content: Content) -> str:
+def check_out_image(
+    text: str, path: str, host: Host, *, content: Content, say: Callable[[str], None]
+) -> str:
     """Write the file tree of an image to a new directory; returns the image's name.
 
     The directory appears when it is whole and on the disk. Raises NotFound, AtomicSysError where
@@ -68,6 +70,7 @@ def check_out_image(text: str, path: str, host: Host, *, content: Content) -> st
             raise _exists(path)
         with doing(f"checking out {image.name}"):
             tree = host.store.tree(image)
+            say(f"Extracting to {path}")
             _write(parent, name, lambda new: host.store.check_out(tree, parent, new, content))
     except FileExistsError:
         raise _exists(path) from None

@@ -90,8 +90,9 @@ def test_checkout_to_what_exists(tmp_path: Path, atomic: Atomic) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "dangling").symlink_to("nowhere")
     for name in ("empty", "dangling", "old", "."):
-        _, err = atomic("images", "checkout", "old", f"{tmp_path}/{name}", code=ExitCode.FAILED)
+        out, err = atomic("images", "checkout", "old", f"{tmp_path}/{name}", code=ExitCode.FAILED)
         assert "exists already" in err
+        assert out == ""
     atomic("images", "checkout", "old", f"{tmp_path}/no/where", code=ExitCode.FAILED)
 
 
