@@ -194,7 +194,15 @@ def test_what_is_not_ours_is_not_unmounted(tmp_path: Path, world: Namespace) -> 
     world.run("mount", "-t", "tmpfs", "tmpfs", at)  # on top of ours
     assert "is no mount of atomic" in world.atomic("unmount", at, status=1)[1]
     world.run("umount", at)
+    other = tmp_path / "other"
+    other.mkdir()
+    world.run("mount", "--bind", at, other)
+    assert "is no mount of atomic" in world.atomic("unmount", other, status=1)[1]
     world.atomic("unmount", at)
+    assert world.run("cat", other / "etc/conf")[0] == "image\n", "still shown, so still there"
+    world.run("umount", other)
+    world.atomic("images", "prune")
+    assert left(tmp_path) == []
     assert "No such file" in world.atomic("unmount", tmp_path / "nowhere", status=1)[1]
 
 
