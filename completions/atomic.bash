@@ -32,6 +32,9 @@ _atomic_options() {
     'images tag') echo '-h --help --storage --lock-timeout' ;;
     'images update') echo '-h --help -a --all --storage --src-creds --json --lock-timeout' ;;
     'images delete') echo '-h --help -a --all -f --force --storage --lock-timeout' ;;
+    'containers verify') echo '-h --help -a --all --repair --json --src-creds --lock-timeout' ;;
+    'images verify') echo '-h --help --repair --json --storage --src-creds --lock-timeout' ;;
+    'fsck') echo '-h --help --repair --json --src-creds --lock-timeout' ;;
     'images prune') echo '-h --help --json --lock-timeout' ;;
     esac
 }
@@ -39,17 +42,17 @@ _atomic_options() {
 # What can stand where no option does.
 _atomic_words() {
     case $1 in
-    '') echo 'install uninstall pull login logout inspect list-tags mount unmount containers images' ;;
+    '') echo 'install uninstall pull login logout inspect list-tags mount unmount fsck containers images' ;;
     mount)
         atomic containers list --all -q 2>/dev/null
         atomic images list -q 2>/dev/null
         compgen -d -- "$2"
         ;;
-    containers) echo 'list status delete' ;;
-    images) echo 'list info version inspect history diff checkout tag help update delete prune' ;;
-    uninstall | 'containers status' | 'containers delete') atomic containers list --all -q 2>/dev/null ;;
+    containers) echo 'list status verify delete' ;;
+    images) echo 'list info version inspect history diff checkout tag help update delete verify prune' ;;
+    uninstall | 'containers status' | 'containers delete' | 'containers verify') atomic containers list --all -q 2>/dev/null ;;
     'images delete' | 'images update' | 'images info' | 'images version' | 'images inspect' | 'images history' | \
-        'images diff' | 'images checkout' | 'images tag' | 'images help') atomic images list -q 2>/dev/null ;;
+        'images diff' | 'images checkout' | 'images tag' | 'images help' | 'images verify') atomic images list -q 2>/dev/null ;;
     esac
 }
 
@@ -92,7 +95,7 @@ _atomic() {
         esac
     done
     case $verb in
-    diff | help | info | update | version) verb="images $verb" ;;
+    diff | help | info | update | verify | version) verb="images $verb" ;;
     umount) verb=unmount ;;
     esac
     if _atomic_value "$previous" "$current"; then

@@ -48,6 +48,7 @@ VERBS = (
     Verb("unmount", "unmount", "take away what was mounted at a directory"),
     Verb("containers list", "containers_list", "list system containers"),
     Verb("containers status", "containers_status", "show one container in detail"),
+    Verb("containers verify", "containers_verify", "compare containers with the store"),
     Verb("containers delete", "containers_delete", "remove system containers"),
     Verb("images list", "images_list", "list the images of the store"),
     Verb("images info", "images_info", "show the labels and the variables of an image"),
@@ -60,12 +61,15 @@ VERBS = (
     Verb("images help", "images_help", "show the help that an image brings"),
     Verb("images update", "images_update", "pull images again whose sources have other ones now"),
     Verb("images delete", "images_delete", "remove images from the store"),
+    Verb("images verify", "images_verify", "check every object of images, and repair them"),
     Verb("images prune", "images_prune", "remove what no image and no container needs"),
+    Verb("fsck", "fsck", "check every object and every image of the store, and repair it"),
     Verb("diff", "images_diff", "the same as images diff", hidden=True),
     Verb("help", "images_help", "the same as images help", hidden=True),
     Verb("info", "images_info", "the same as images info", hidden=True),
     Verb("umount", "unmount", "the same as unmount", hidden=True),
     Verb("update", "images_update", "the same as images update", hidden=True),
+    Verb("verify", "images_verify", "the same as images verify", hidden=True),
     Verb("version", "images_version", "the same as images version", hidden=True),
 )
 GROUPS = {

@@ -50,7 +50,9 @@ def _tree_of_container(text: str, host: Host) -> Tree | None:
         if container is not None and container.record is not None:
             digest = Digest.parse(f"sha256:{container.record.revision}")
             images = [image for image in host.store.images() if image.digest == digest]
-            return host.store.tree(images[0]) if images else host.store.deployed_tree(digest)
+            if images:
+                return host.store.tree(images[0])
+            return host.store.rootfs(container.record.commit, digest)
     return None
 
 

@@ -10,12 +10,13 @@ from enum import Enum
 
 from atomic_sys.engine import pull
 from atomic_sys.engine.report import Report
+from atomic_sys.engine.sources import stored_source
 from atomic_sys.errors import AtomicSysError, doing
 from atomic_sys.host import Host
 from atomic_sys.log import warn
 from atomic_sys.model.digest import Digest
 from atomic_sys.model.reference import ImageName
-from atomic_sys.model.source import RegistrySource, Source
+from atomic_sys.model.source import Source
 from atomic_sys.store.images import StoredImage
 from atomic_sys.verbs.images import find_images, list_images
 from atomic_sys.verbs.support import locate, make_judge, parse_image
@@ -75,7 +76,7 @@ def update_all(host: Host, report: Report) -> Iterator[ImageUpdate]:
 
 
 def _update(image: StoredImage, host: Host, report: Report) -> ImageUpdate:
-    at = replace(locate(host, source_of(image)), name=image.name)
+    at = replace(locate(host, _source(image)), name=image.name)
     pulled = pull.pull(at, host.platform, host.store, make_judge(host), report)
     changed = pulled.image.digest != image.digest
     return ImageUpdate(
@@ -86,6 +87,6 @@ def _update(image: StoredImage, host: Host, report: Report) -> ImageUpdate:
     )
 
 
-def source_of(image: StoredImage) -> Source:
-    """Where the image came from; the predecessor's came from a registry. Raises UsageError."""
-    return RegistrySource(name=image.name) if image.source is None else parse_image(image.source)
+def _source(image: StoredImage) -> Source:
+    """Where the image came from, whatever its name is now. Raises UsageError."""
+    return stored_source(image) if image.source is None else parse_image(image.source)
