@@ -3,7 +3,6 @@
 
 import os
 from collections.abc import Callable
-from contextlib import suppress
 
 from atomic_sys.engine import observe
 from atomic_sys.errors import AtomicSysError, NotFound, UsageError, doing
@@ -45,15 +44,20 @@ def _tree(text: str, host: Host) -> Tree:
 
 def _tree_of_container(text: str, host: Host) -> Tree | None:
     """The tree of the image that a container was installed from; None without such a container."""
-    with suppress(UsageError):
-        container = observe.find(host.root, host.paths, ContainerName.parse(text))
-        if container is not None and container.record is not None:
-            digest = Digest.parse(f"sha256:{container.record.revision}")
-            images = [image for image in host.store.images() if image.digest == digest]
-            if images:
-                return host.store.tree(images[0])
-            return host.store.rootfs(container.record.commit, digest)
-    return None
+    try:
+        name = ContainerName.parse(text)
+    except UsageError:
+        return None
+    container = observe.find(host.root, host.paths, name)
+    if container is None:
+        return None
+    if container.record is None:
+        raise AtomicSysError(f"the container {name} does not say its image: {container.problem}")
+    digest = Digest.parse(f"sha256:{container.record.revision}")
+    images = [image for image in host.store.images() if image.digest == digest]
+    if images:
+        return host.store.tree(images[0])
+    return host.store.rootfs(container.record.commit, digest)
 
 
 def check_out_image(

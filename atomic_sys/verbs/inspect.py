@@ -90,7 +90,7 @@ def inspect(image: str, host: Host, *, tags: bool) -> Inspected:
     with doing(f"inspecting {image}"):
         source = parse_image(image)
         if isinstance(source, StoredSource):
-            return _stored(require_image(host.store, source.name), host)
+            return _stored(require_image(host.store, source.name), host, tags=tags)
         origin = locate(host, source).origin
         resolved = resolve(origin, host.platform)
         return Inspected(
@@ -102,13 +102,13 @@ def inspect(image: str, host: Host, *, tags: bool) -> Inspected:
         )
 
 
-def _stored(image: StoredImage, host: Host) -> Inspected:
+def _stored(image: StoredImage, host: Host, *, tags: bool) -> Inspected:
     """An image of the store; its tags are those that the store has of the repository."""
     manifest = documents.parse(image.raw_manifest)
     if not isinstance(manifest, Manifest):
         raise Damaged(f"image {image.name}: an index where a manifest should be")
     name = image.name.reference.name
-    others = (other.name for other in host.store.images())
+    others = [other.name for other in host.store.images()] if tags else []
     return Inspected(
         named=RawManifest(raw=image.raw_manifest, digest=image.digest, content_type=None),
         manifest=manifest,

@@ -201,6 +201,8 @@ def test_an_image_of_the_store_is_shown_like_that_of_its_registry(
         for transport in ("ostree:", "docker://")
     )
     assert here["RepoTags"] == ["docker", "oci"]
+    without = atomic(tmp_path, "inspect", "--no-tags", f"ostree:{host}/ns/image:docker")
+    assert json.loads(without) == here | {"RepoTags": []}
     assert here | {"RepoTags": []} == there | {"RepoTags": []}
     atomic(tmp_path, "--override-arch=s390x", "pull", several)
     assert (

@@ -69,6 +69,8 @@ def test_a_container_stands_for_its_image(tmp_path: Path, atomic: Atomic) -> Non
     assert "A /new" in atomic("images", "diff", "service", "new")[0]
     atomic("images", "delete", "-f", "old")
     assert "A /new" in atomic("images", "diff", "service", "new")[0], "kept for the deployment"
+    (deployment / "info").write_text("{")
+    atomic("images", "diff", "service", "new", code=ExitCode.FAILED)
     atomic("images", "diff", "nothing", "new", code=ExitCode.NOT_FOUND)
     atomic("images", "diff", "new", "Not A Name", code=ExitCode.NOT_FOUND)
 
