@@ -32,6 +32,12 @@ _atomic_options() {
     'images tag') echo '-h --help --storage --lock-timeout' ;;
     'images update') echo '-h --help -a --all --storage --src-creds --json --lock-timeout' ;;
     'images delete') echo '-h --help -a --all -f --force --storage --lock-timeout' ;;
+    'run') echo '-h --help -d --detach --storage' ;;
+    'stop') echo '-h --help' ;;
+    'containers exec') echo '-h --help -t --tty -T --no-tty -d --detach -u --user -w --workdir -e --env' ;;
+    'containers logs') echo '-h --help -f --follow -n --lines --tail -b --boot -r --reverse --since --until -o --output' ;;
+    'containers ps') echo '-h --help -n --noheading --no-trunc --json' ;;
+    'containers stats') echo '-h --help -i --interval -n --noheading --json' ;;
     'containers verify') echo '-h --help -a --all --repair --json --src-creds --lock-timeout' ;;
     'images verify') echo '-h --help --repair --json --storage --src-creds --lock-timeout' ;;
     'fsck') echo '-h --help --repair --json --src-creds --lock-timeout' ;;
@@ -42,15 +48,19 @@ _atomic_options() {
 # What can stand where no option does.
 _atomic_words() {
     case $1 in
-    '') echo 'install uninstall pull login logout inspect list-tags mount unmount fsck containers images' ;;
+    '')
+        echo 'install uninstall run stop pull login logout inspect list-tags mount unmount fsck'
+        echo 'containers images'
+        ;;
     mount)
         atomic containers list --all -q 2>/dev/null
         atomic images list -q 2>/dev/null
         compgen -d -- "$2"
         ;;
-    containers) echo 'list status verify delete' ;;
+    containers) echo 'list status exec logs ps stats verify delete' ;;
     images) echo 'list info version inspect history diff checkout tag help update delete verify prune' ;;
-    uninstall | 'containers status' | 'containers delete' | 'containers verify') atomic containers list --all -q 2>/dev/null ;;
+    uninstall | run | stop | 'containers exec' | 'containers logs' | 'containers ps' | \
+        'containers stats' | 'containers status' | 'containers delete' | 'containers verify') atomic containers list --all -q 2>/dev/null ;;
     'images delete' | 'images update' | 'images info' | 'images version' | 'images inspect' | 'images history' | \
         'images diff' | 'images checkout' | 'images tag' | 'images help' | 'images verify') atomic images list -q 2>/dev/null ;;
     esac

@@ -57,7 +57,7 @@ def test_verbs_are_those_of_the_command() -> None:
         (["mount", "0"], {"0a1b"}),
         (["--override-arch", "images", "images", "p"], {"prune"}),
         (["--root", "images", "uninstall", "f"], {"flannel"}),
-        (["--root", "=", "/srv", "containers", "l"], {"list"}),
+        (["--root", "=", "/srv", "containers", "li"], {"list"}),
         (["-y", "--debug", "im"], {"images"}),
         (["pull", "--storage", ""], {"ostree"}),
         (["pull", "--storage", "="], {"ostree"}),

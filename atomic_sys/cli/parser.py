@@ -22,8 +22,8 @@ class VerbModule(Protocol):
         """Declare its arguments."""
         ...
 
-    def run(self, arguments: argparse.Namespace, options: GlobalOptions) -> ExitCode:
-        """Do it and print the answer."""
+    def run(self, arguments: argparse.Namespace, options: GlobalOptions) -> int:
+        """Do it and print the answer; the exit code."""
         ...
 
 
@@ -33,12 +33,15 @@ class Verb(NamedTuple):
     words: str
     module: str
     summary: str
+    takes_command: bool = False  # all that follows its name is a command of the user's
     hidden: bool = False
 
 
 VERBS = (
     Verb("install", "install", "install an image as a system container"),
     Verb("uninstall", "uninstall", "remove a system container, keeping its state"),
+    Verb("run", "run", "start a container, or run a command in it", takes_command=True),
+    Verb("stop", "stop", "stop containers"),
     Verb("pull", "pull", "pull an image into the store"),
     Verb("login", "login", "log in to a registry"),
     Verb("logout", "logout", "forget the credentials for a registry"),
@@ -48,6 +51,10 @@ VERBS = (
     Verb("unmount", "unmount", "take away what was mounted at a directory"),
     Verb("containers list", "containers_list", "list system containers"),
     Verb("containers status", "containers_status", "show one container in detail"),
+    Verb("containers exec", "containers_exec", "run a command in a container", takes_command=True),
+    Verb("containers logs", "containers_logs", "show the journal of a container"),
+    Verb("containers ps", "containers_ps", "show the processes of a container"),
+    Verb("containers stats", "containers_stats", "show what containers take of the host"),
     Verb("containers verify", "containers_verify", "compare containers with the store"),
     Verb("containers delete", "containers_delete", "remove system containers"),
     Verb("images list", "images_list", "list the images of the store"),
@@ -118,7 +125,7 @@ def _verbs_help(verbs: Sequence[Verb]) -> str:
     return "verbs:\n" + "\n".join(f"  {v.words:<{width}}  {v.summary}" for v in shown)
 
 
-def dispatch(argv: Sequence[str]) -> ExitCode:
+def dispatch(argv: Sequence[str]) -> int:
     """Parse the command line and run its verb.
 
     Raises UsageError for a line that makes no sense, and whatever the verb raises. `--help` and
@@ -133,7 +140,8 @@ def dispatch(argv: Sequence[str]) -> ExitCode:
     module: VerbModule = importlib.import_module(f"atomic_sys.cli.{verb.module}")
     parser = Parser(prog=f"atomic {verb.words}", description=_sentence(verb.summary))
     module.configure(parser)
-    arguments = parser.parse_intermixed_args(rest)
+    parse = parser.parse_args if verb.takes_command else parser.parse_intermixed_args
+    arguments = parse(list(rest))
     options = GlobalOptions(
         root=parsed.root,
         assume_yes=parsed.assumeyes,
