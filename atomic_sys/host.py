@@ -46,6 +46,7 @@ class HostOptions:
     registries_conf: str | None = None
     registries_d: str | None = None
     authfile: str | None = None
+    require_signed: bool = False
     source_credentials: Password | None = None
     lock_timeout: float = DEFAULT_LOCK_TIMEOUT
     override_os: str | None = None

@@ -6,7 +6,7 @@
 # The options of a verb; those before the verb when there is none.
 _atomic_options() {
     case $1 in
-    '') echo '-h --help -v --version --debug -y --assumeyes --root --policy --registries-conf --registries.d --authfile --override-arch --override-os --override-variant' ;;
+    '') echo '-h --help -v --version --debug -y --assumeyes --root --policy --require-signed --registries-conf --registries.d --authfile --override-arch --override-os --override-variant' ;;
     install)
         echo '-h --help --system --storage --src-creds -n --name --set --values --runtime --now --no-enable'
         echo '--after --before --requires --wants --dry-run --display --json --lock-timeout'
@@ -17,6 +17,15 @@ _atomic_options() {
         echo '-h --help --sign-by --sign-by-sigstore-private-key --sign-passphrase-file --sign-identity'
         echo '-d --directory -g --gnupghome -a --all --json'
         ;;
+    'trust show') echo '-h --help --raw -j --json --effective' ;;
+    'trust check') echo '-h --help --as --json --src-creds' ;;
+    'trust audit') echo '-h --help -n --noheading --json' ;;
+    'trust lint') echo '-h --help --json' ;;
+    'trust add')
+        echo '-h --help -t --type -k --pubkeys -f --pubkeysfile --require --sigstoretype -s --sigstore --lock-timeout'
+        ;;
+    'trust delete') echo '-h --help --sigstoretype --save-sigstore --lock-timeout' ;;
+    'trust default' | 'trust reset') echo '-h --help --lock-timeout' ;;
     'trust generate-key') echo '-h --help --output-prefix --sign-passphrase-file' ;;
     login) echo '-h --help -u --username --password-stdin --authfile --lock-timeout' ;;
     logout) echo '-h --help -a --all --authfile --lock-timeout' ;;
@@ -63,7 +72,7 @@ _atomic_words() {
         compgen -d -- "$2"
         ;;
     containers) echo 'list status exec logs ps stats verify delete' ;;
-    trust) echo 'generate-key' ;;
+    trust) echo 'show check audit lint add delete default reset generate-key' ;;
     images) echo 'list info version inspect history diff checkout tag help update delete verify prune' ;;
     uninstall | run | stop | 'containers exec' | 'containers logs' | 'containers ps' | \
         'containers stats' | 'containers status' | 'containers delete' | 'containers verify') atomic containers list --all -q 2>/dev/null ;;

@@ -25,6 +25,7 @@ def open_host(
             registries_conf=options.registries_conf,
             registries_d=options.registries_d,
             authfile=options.authfile,
+            require_signed=options.require_signed,
             source_credentials=parse_option(source_credentials) if source_credentials else None,
             lock_timeout=lock_timeout,
             override_os=options.override_os,

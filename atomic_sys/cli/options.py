@@ -19,3 +19,4 @@ class GlobalOptions(NamedTuple):
     override_os: str | None = None
     override_arch: str | None = None
     override_variant: str | None = None
+    require_signed: bool = False

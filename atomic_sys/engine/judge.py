@@ -29,6 +29,7 @@ class Judge:
     get: Get
     read_key: Callable[[str], bytes]
     verifier: Verifier
+    require_signed: bool = False  # also where the policy asks for none
 
     def signatures(
         self, place: ImageIdentity, digest: Digest, origin: Origin | None = None
@@ -70,7 +71,10 @@ class Judge:
         image = ImageUnderJudgement(
             identity=identity, manifest_digest=digest, signatures=signatures
         )
-        return judge(selection, image, self.read_key, self.verifier)
+        verdict = judge(selection, image, self.read_key, self.verifier)
+        if self.require_signed and verdict.accepted and not verdict.signers():
+            return verdict.without_signature()
+        return verdict
 
     def demand(
         self,
