@@ -6,7 +6,7 @@
 # The options of a verb; those before the verb when there is none.
 _atomic_options() {
     case $1 in
-    '') echo '-h --help -v --version --debug -y --assumeyes --root --policy --registries-conf --registries.d --authfile' ;;
+    '') echo '-h --help -v --version --debug -y --assumeyes --root --policy --registries-conf --registries.d --authfile --lock-timeout' ;;
     install)
         echo '-h --help --system --storage --src-creds -n --name --set --values --runtime --now --no-enable'
         echo '--after --before --requires --wants --dry-run --display --json --lock-timeout'
@@ -21,6 +21,7 @@ _atomic_options() {
         echo '-h --help -a --all -f --filter -n --noheading --no-trunc -q --quiet --json'
         ;;
     'containers status') echo '-h --help --json' ;;
+    'containers recover') echo '-h --help --lock-timeout' ;;
     'containers delete') echo '-h --help -a --all --storage --lock-timeout' ;;
     'images info' | 'images version') echo '-h --help --storage --json' ;;
     'images inspect' | 'images help') echo '-h --help --storage' ;;
@@ -35,7 +36,7 @@ _atomic_options() {
 _atomic_words() {
     case $1 in
     '') echo 'install uninstall pull login logout inspect list-tags containers images' ;;
-    containers) echo 'list status delete' ;;
+    containers) echo 'list status delete recover' ;;
     images) echo 'list info version inspect history tag help delete prune' ;;
     uninstall | 'containers status' | 'containers delete') atomic containers list --all -q 2>/dev/null ;;
     'images delete' | 'images info' | 'images version' | 'images inspect' | 'images history' | \
@@ -67,7 +68,7 @@ _atomic() {
     [[ $previous == = && COMP_CWORD -gt 1 ]] && previous=${COMP_WORDS[COMP_CWORD - 2]}
     for ((index = 1; index < COMP_CWORD; index++)); do
         case $verb:${COMP_WORDS[index]} in
-        :--root | :--policy | :--registries-conf | :--registries.d | :--authfile)
+        :--root | :--policy | :--registries-conf | :--registries.d | :--authfile | :--lock-timeout)
             [[ ${COMP_WORDS[index + 1]} == = ]] && ((index++))
             ((index++))
             ;;

@@ -24,8 +24,10 @@ EFFECTS = {
 }  # fmt: skip
 PURE_ROOMS = {"model", "render"}
 PURE_FILES = {
+    "engine.journal_format",
     "engine.operations",
     "engine.report",
+    "engine.undo",
     "image.auth_file",
     "image.challenge",
     "image.warnings",

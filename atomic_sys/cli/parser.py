@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import NamedTuple, NoReturn, Protocol
 
 from atomic_sys import __version__, log
-from atomic_sys.cli.options import GlobalOptions
+from atomic_sys.cli.options import LOCK_HELP, GlobalOptions, seconds
 from atomic_sys.errors import ExitCode, UsageError
 
 
@@ -46,6 +46,7 @@ VERBS = (
     Verb("containers list", "containers_list", "list system containers"),
     Verb("containers status", "containers_status", "show one container in detail"),
     Verb("containers delete", "containers_delete", "remove system containers"),
+    Verb("containers recover", "containers_recover", "deal with what interrupted commands left"),
     Verb("images list", "images_list", "list the images of the store"),
     Verb("images info", "images_info", "show the labels and the variables of an image"),
     Verb("images version", "images_version", "show the version of an image"),
@@ -88,6 +89,7 @@ def _top_parser() -> Parser:
     add("--registries-conf", metavar="FILE", help="instead of /etc/containers/registries.conf")
     add("--registries.d", metavar="DIR", dest="registries_d", help="where signatures are looked up")
     add("--authfile", metavar="FILE", help="credentials, instead of the user's auth.json")
+    add("--lock-timeout", type=seconds, metavar="SECONDS", help=LOCK_HELP)
     add("verb", metavar="VERB", nargs="?", help=argparse.SUPPRESS)
     add("arguments", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
     return parser
@@ -121,6 +123,7 @@ def dispatch(argv: Sequence[str]) -> ExitCode:
         registries_conf=parsed.registries_conf,
         registries_d=parsed.registries_d,
         authfile=parsed.authfile,
+        lock_timeout=parsed.lock_timeout,
     )
     return module.run(arguments, options)
 

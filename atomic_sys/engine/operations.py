@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The steps that change a host, as values: what a plan is made of, what --dry-run prints.
 
-Directories are paths as seen from inside the root; a name is one component below one.
+Directories are paths as seen from inside the root; a name is one component below one. Those of
+`undo.py` take steps back; they are recorded in a journal before the step is made.
 """
 
 from dataclasses import dataclass, field
@@ -203,7 +204,7 @@ class RemoveEmptyDirectory:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemoveTree:
-    """Remove a deployment."""
+    """Remove a deployment: a directory. Anything else of this name is somebody else's."""
 
     directory: str
     name: str

@@ -29,6 +29,7 @@ from atomic_sys.engine.operations import (
     SyncFileSystem,
     WriteFile,
 )
+from atomic_sys.engine.undo import Removal
 from atomic_sys.model.names import ContainerName
 from atomic_sys.model.record import RECORD_NAME, Record
 from atomic_sys.paths import Paths
@@ -129,7 +130,7 @@ def made_by_tmpfiles(text: str, is_free: Callable[[str], bool]) -> tuple[str, ..
     return missing_parents([f"{path}/" for path in sorted(paths)], is_free)
 
 
-def plan_uninstall(installed: Installed, state: NameState, paths: Paths) -> Plan:
+def plan_uninstall(installed: Installed, state: NameState, paths: Paths) -> tuple[Removal, ...]:
     """The operations that remove a container.
 
     The link goes last: until then the container is found, and it can be tried again. State is kept.
@@ -138,7 +139,7 @@ def plan_uninstall(installed: Installed, state: NameState, paths: Paths) -> Plan
     record = installed.record
     host_files = {} if record is None else record.host_files
     directories = () if record is None else record.host_directories
-    operations: list[Operation] = []
+    operations: list[Removal] = []
     if record is None or record.has_service:
         runtime = paths.runtime if record is None else record.runtime
         operations += [

@@ -25,7 +25,7 @@ from atomic_sys.model.source import RegistrySource, Source, StoredSource
 from atomic_sys.render.render import Rendered
 from atomic_sys.render.unit import Ordering
 from atomic_sys.store.view import Tree
-from atomic_sys.verbs.support import locate, make_judge, make_tools, make_view, parse_image
+from atomic_sys.verbs.support import claimed, locate, make_judge, make_view, parse_image
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +60,7 @@ def install(request: Install, host: Host, report: Report) -> InstallResult:
     """
     source = parse_image(request.image)
     name = ContainerName.parse(request.name or source.name.default_container_name)
-    with doing(f"installing {name}"), host.locked(name):
+    with doing(f"installing {name}"), claimed(host, name, report) as transaction:
         state = observe(host.root, host.paths, name)
         if state.installed is not None:
             return _already(request, state.installed)
@@ -69,7 +69,7 @@ def install(request: Install, host: Host, report: Report) -> InstallResult:
         wanted = _wanted(request, state, pulled, host)
         plan = plan_install(wanted, host.paths, partial(is_free, host.root))
         if not request.dry_run:
-            apply(plan, make_tools(host, report))
+            apply(plan, transaction.tools, transaction.journal, "install")
     return InstallResult(
         name=name,
         image=request.image,
