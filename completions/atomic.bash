@@ -21,6 +21,13 @@ _atomic_options() {
         echo '-h --help -a --all -f --filter -n --noheading --no-trunc -q --quiet --json'
         ;;
     'containers status') echo '-h --help --json' ;;
+    update | 'containers update')
+        echo '-h --help -a --all --rebase --set --unset --no-pull --no-rollback --settle --dry-run --json'
+        echo '--storage --src-creds --lock-timeout'
+        ;;
+    'containers rollback') echo '-h --help --to --settle --dry-run --storage --lock-timeout' ;;
+    'containers deployments') echo '-h --help --json' ;;
+    'containers hold' | 'containers unhold') echo '-h --help --lock-timeout' ;;
     'containers recover') echo '-h --help --lock-timeout' ;;
     'containers delete') echo '-h --help -a --all --storage --lock-timeout' ;;
     'images info' | 'images version') echo '-h --help --storage --json' ;;
@@ -35,10 +42,11 @@ _atomic_options() {
 # What can stand where no option does.
 _atomic_words() {
     case $1 in
-    '') echo 'install uninstall pull login logout inspect list-tags containers images' ;;
-    containers) echo 'list status delete recover' ;;
+    '') echo 'install uninstall update pull login logout inspect list-tags containers images' ;;
+    containers) echo 'list status delete update rollback deployments hold unhold recover' ;;
     images) echo 'list info version inspect history tag help delete prune' ;;
-    uninstall | 'containers status' | 'containers delete') atomic containers list --all -q 2>/dev/null ;;
+    uninstall | update | 'containers status' | 'containers delete' | 'containers update' | \
+        'containers rollback' | 'containers deployments' | 'containers hold' | 'containers unhold') atomic containers list --all -q 2>/dev/null ;;
     'images delete' | 'images info' | 'images version' | 'images inspect' | 'images history' | \
         'images tag' | 'images help') atomic images list -q 2>/dev/null ;;
     esac
@@ -55,7 +63,7 @@ _atomic_value() {
             systemctl list-unit-files --plain --no-legend 2>/dev/null | cut -d ' ' -f 1
         )" -- "$2")
         ;;
-    --set | --filter | --name | --src-creds | --username | --lock-timeout) COMPREPLY=() ;;
+    --set | --unset | --rebase | --settle | --to | --filter | --name | --src-creds | --username | --lock-timeout) COMPREPLY=() ;;
     *) return 1 ;;
     esac
 }

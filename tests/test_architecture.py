@@ -25,6 +25,7 @@ EFFECTS = {
 PURE_ROOMS = {"model", "render"}
 PURE_FILES = {
     "engine.journal_format",
+    "engine.kept_files",
     "engine.operations",
     "engine.report",
     "engine.undo",

@@ -10,12 +10,14 @@ from atomic_sys.engine.journal import Journal
 from atomic_sys.engine.journal_format import Header
 from atomic_sys.engine.operations import (
     CheckOut,
+    Confirm,
     CreateTmpfiles,
     Enable,
     Plan,
     Reload,
     RemoveTree,
     Start,
+    StartDependents,
     Step,
     Stop,
     SyncFileSystem,
@@ -27,28 +29,40 @@ from atomic_sys.errors import doing
 # Importing them registers how each operation is performed.
 PERFORMERS = (file_steps, undo_steps, unit_steps)
 # They can take long, and their undo is noted before they begin: an interrupt need not wait.
-_LONG = (CheckOut, SyncFileSystem, Reload, CreateTmpfiles, Enable, Start, Stop, RemoveTree)
+_LONG = (
+    CheckOut, SyncFileSystem, Reload, CreateTmpfiles, Enable, Start, Stop, RemoveTree, Confirm,
+    StartDependents,
+)  # fmt: skip
 
 
-def apply(plan: Plan, tools: Tools, journal: Journal, what: str) -> None:
-    """Perform the plan's operations in their order; `what` is the verb, for the journal.
+def apply(plan: Plan, tools: Tools, journal: Journal, header: Header) -> None:
+    """Perform the plan's operations in their order; `header` is for the journal.
 
     When one fails, or the user interrupts, all that were performed are taken back and the error
     goes on; that cannot be interrupted again. When the process dies, recover() does the same.
     Raises what the operation raised.
     """
     with held() as hold:
-        journal.begin(Header(what=what))
+        journal.begin(header)
         undo = UndoLog(journal)
         try:
             for operation in plan:
                 _perform(operation, tools, undo, hold)
         except BaseException:
+            if header.say is not None:
+                tools.say(header.say)
             if unwind(undo.steps_back(), tools):
                 journal.end()
             journal.close()
             raise
         journal.end()
+
+
+def attempt(plan: Plan, tools: Tools) -> None:
+    """Perform a plan whose deeds stay, also when one fails. Raises what the operation raised."""
+    with held() as hold:
+        for operation in plan:
+            _perform(operation, tools, UndoLog(), hold)
 
 
 def finish(plan: tuple[Removal, ...], tools: Tools, journal: Journal, what: str) -> None:

@@ -17,6 +17,7 @@ from atomic_sys.engine.operations import (
     RemoveEmptyDirectory,
     RemoveFile,
     RemoveTree,
+    ReplaceFile,
     SwapLink,
     SyncFileSystem,
     WriteFile,
@@ -90,6 +91,33 @@ def _(operation: WriteFile, tools: Tools, undo: UndoLog) -> None:
         write_file(parent, name, operation.content, operation.mode)
 
 
+@perform.register
+def _(operation: ReplaceFile, tools: Tools, undo: UndoLog) -> None:
+    path, _, name = operation.path.rpartition("/")
+    ensure_directory(tools, path, undo)
+    with opened_in_root(tools, path or ".") as parent:
+        if exists(parent, name):
+            undo.keep(parent, name, operation.path)
+        else:
+            undo.add(_removal(operation))
+        _put(operation, parent, name)
+
+
+def _removal(operation: ReplaceFile | InstallHostFile) -> RemoveLink | RemoveFile:
+    """What takes it back where nothing was before."""
+    directory, _, name = operation.path.rpartition("/")
+    if operation.target is not None:
+        return RemoveLink(directory=directory, name=name, target=operation.target)
+    return RemoveFile(path=operation.path, sha256=_sha256(operation.content or b""))
+
+
+def _put(operation: ReplaceFile | InstallHostFile, parent: int, name: str) -> None:
+    if operation.target is not None:
+        swap_symlink(parent, name, operation.target)
+    else:
+        write_file(parent, name, operation.content or b"", operation.mode)
+
+
 def _sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
@@ -100,13 +128,8 @@ def _(operation: InstallHostFile, tools: Tools, undo: UndoLog) -> None:
     ensure_directory(tools, path, undo)
     with opened_in_root(tools, path or ".") as parent:
         _refuse(parent, path, name)
-        if operation.target is not None:
-            undo.add(RemoveLink(directory=path, name=name, target=operation.target))
-            os.symlink(operation.target, name, dir_fd=parent)
-        else:
-            content = operation.content or b""
-            undo.add(RemoveFile(path=operation.path, sha256=_sha256(content)))
-            write_file(parent, name, content, operation.mode)
+        undo.add(_removal(operation))
+        _put(operation, parent, name)
     tools.say(f"Created file {operation.path}")
 
 
@@ -144,16 +167,23 @@ def _(operation: RemoveFile, tools: Tools, undo: UndoLog) -> None:
     try:
         found = None if operation.sha256 is None else checksum(parent, name)
         if found in (operation.sha256, None):
-            try:
-                os.unlink(name, dir_fd=parent)
-            except FileNotFoundError:
-                pass
-            except IsADirectoryError:  # the predecessor recorded those that it made
-                perform(RemoveEmptyDirectory(path=operation.path), tools, undo)
+            _remove(operation.path, parent, tools, undo)
             return
         log.warn(f"Will not delete {operation.path} as it was manually modified.")
     finally:
         os.close(parent)
+
+
+def _remove(path: str, parent: int, tools: Tools, undo: UndoLog) -> None:
+    name = path.rpartition("/")[2]
+    with contextlib.suppress(FileNotFoundError):
+        mode = os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode
+        if stat.S_ISDIR(mode):  # the predecessor recorded those that it made
+            perform(RemoveEmptyDirectory(path=path), tools, undo)
+            return
+        if stat.S_ISREG(mode) or stat.S_ISLNK(mode):
+            undo.keep(parent, name, path)
+        os.unlink(name, dir_fd=parent)
 
 
 @perform.register

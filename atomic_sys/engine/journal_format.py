@@ -40,6 +40,7 @@ class Header:
 
     what: str  # a verb: install, update, ...
     finish: tuple[Removal, ...] = ()
+    say: str | None = None  # a line that is API, for when it is taken back
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +69,12 @@ def steps_back(entries: Sequence[Entry]) -> tuple[Undo, ...]:
 def encode_header(header: Header) -> bytes:
     """The first line."""
     finish: list[Json] = [_encode(step) for step in header.finish]
-    return _line({"version": VERSION, "what": header.what, "finish": finish})
+    return _line({
+        "version": VERSION,
+        "what": header.what,
+        "finish": finish,
+        "say": header.say,
+    })
 
 
 def encode_entry(entry: Entry) -> bytes:
@@ -100,8 +106,12 @@ def _header(line: bytes) -> Header:
     for step in steps:
         if not isinstance(step, Removal):
             raise InvalidJournal(f"{type(step).__name__} is no step to finish")
-    what = as_string(body.get("what"), "what")
-    return Header(what=what, finish=cast("tuple[Removal, ...]", tuple(steps)))
+    say = body.get("say")
+    return Header(
+        what=as_string(body.get("what"), "what"),
+        finish=cast("tuple[Removal, ...]", tuple(steps)),
+        say=None if say is None else as_string(say, "say"),
+    )
 
 
 def _entry(line: bytes) -> Entry:

@@ -35,6 +35,8 @@ def recover(journal: Journal, tools: Tools, installed: Installed | None) -> str 
             go_on(recorded.header.finish, tools, journal)
         else:
             log.note(f"{journal.name}: taking back the interrupted {what}")
+            if recorded.header.say is not None:
+                tools.say(recorded.header.say)
             _take_back(recorded, journal, tools, installed)
     return what
 

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from functools import singledispatch
 
 from atomic_sys import log
-from atomic_sys.engine.journal import Backup, Journal
+from atomic_sys.engine.journal import Journal
 from atomic_sys.engine.journal_format import Entry, When, steps_back
 from atomic_sys.engine.operations import RemoveFile, RemoveTree, Step
-from atomic_sys.engine.undo import Undo
+from atomic_sys.engine.undo import RestoreFile, Undo
 from atomic_sys.errors import AtomicSysError
 from atomic_sys.systemd.manager import Manager
 
@@ -60,11 +60,20 @@ class UndoLog:
             self._entries.append(entry)
             self._journal.append(entry)
 
-    def back_up(self, parent: int, name: str) -> Backup:
-        """Copy a file that is about to be replaced into the journal."""
-        if self._journal is None:
-            raise AtomicSysError(f"{name} would be lost: nothing is recorded now")
-        return self._journal.back_up(parent, name)
+    def keep(self, parent: int, name: str, path: str) -> None:
+        """Copy a file that is about to go into the journal, and record that it is put back."""
+        if self._journal is not None:
+            kept = self._journal.back_up(parent, name)
+            self.add(
+                RestoreFile(
+                    path=path,
+                    backup=kept.copy,
+                    target=kept.target,
+                    mode=kept.mode,
+                    uid=kept.uid,
+                    gid=kept.gid,
+                )
+            )
 
     def _covered(self, undo: Undo) -> bool:
         """Whether it is inside a deployment that goes as a whole."""

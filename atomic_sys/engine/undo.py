@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 from atomic_sys.engine.operations import (
     Disable,
+    Reenable,
     Reload,
     RemoveEmptyDirectory,
     RemoveFile,
@@ -76,6 +77,7 @@ Undo: TypeAlias = (
     | RestoreFile
     | SwapLink
     | Disable
+    | Reenable
     | Stop
     | Reload
     | StartAgain

@@ -8,7 +8,6 @@ from atomic_sys import log
 from atomic_sys.engine.file_steps import opened_in_root
 from atomic_sys.engine.steps import Tools, UndoLog, perform
 from atomic_sys.engine.undo import RemoveCreated, RemoveLink, RestoreFile, StartAgain
-from atomic_sys.errors import AtomicSysError
 from atomic_sys.fs.atomic import copy_file, swap_symlink
 from atomic_sys.fs.directory import read_link, remove_tree
 from atomic_sys.systemd.manager import SystemdError
@@ -46,16 +45,12 @@ def _(operation: RestoreFile, tools: Tools, _undo: UndoLog) -> None:
 
 @perform.register
 def _(operation: StartAgain, tools: Tools, _undo: UndoLog) -> None:
-    """All of them are tried, whatever becomes of the first ones."""
+    """All of them are tried; one that does not start is no reason to try everything again."""
     if not tools.manager.online:
         return
-    failed = []
     for unit in operation.units:
         try:
             tools.manager.reset_failed(unit)
             tools.manager.start(unit, timeout=tools.start_timeout)
         except SystemdError as error:
-            log.debug(str(error))
-            failed.append(str(error))
-    if failed:
-        raise AtomicSysError("; ".join(failed))
+            log.warn(f"it ran before, but does not start again: {error}")

@@ -5,21 +5,27 @@ import os
 from functools import partial
 
 from atomic_sys import log
+from atomic_sys.engine.health import Unhealthy, confirm
 from atomic_sys.engine.operations import (
+    Confirm,
     CreateTmpfiles,
     Disable,
     Enable,
+    Reenable,
     Reload,
     RemoveTmpfiles,
     Start,
+    StartDependents,
     Stop,
 )
 from atomic_sys.engine.steps import Tools, UndoLog, perform
-from atomic_sys.engine.undo import RemoveCreated
+from atomic_sys.engine.undo import RemoveCreated, StartAgain
 from atomic_sys.errors import AtomicSysError
 from atomic_sys.fs.process import Command
-from atomic_sys.systemd import tmpfiles
-from atomic_sys.systemd.manager import SystemdError
+from atomic_sys.systemd import journal, tmpfiles
+from atomic_sys.systemd.manager import StartFailed, SystemdError
+
+_LINES = 20  # of the journal, when a start fails
 
 
 @perform.register
@@ -62,14 +68,49 @@ def _(operation: Disable, tools: Tools, _undo: UndoLog) -> None:
 def _(operation: Start, tools: Tools, undo: UndoLog) -> None:
     stop = Stop(unit=operation.unit, container=operation.container, runtime=operation.runtime)
     undo.add(stop)
-    tools.manager.start(operation.unit, timeout=tools.start_timeout)
+    try:
+        tools.manager.start(operation.unit, timeout=tools.start_timeout)
+    except StartFailed:
+        last_words(operation.unit, tools)
+        raise
+
+
+def last_words(unit: str, tools: Tools) -> None:
+    """Say the last lines that exactly this run of the unit wrote to the journal."""
+    invocation = tools.manager.details(unit).invocation_id
+    for line in journal.tail(unit, _LINES, invocation) if invocation else ():
+        log.note(f"  {unit}: {line}")
 
 
 @perform.register
-def _(operation: Stop, tools: Tools, _undo: UndoLog) -> None:
+def _(operation: Reenable, tools: Tools, undo: UndoLog) -> None:
+    undo.add_last(operation)
+    tools.manager.disable([operation.unit])
+    tools.manager.enable([operation.unit])
+
+
+@perform.register
+def _(operation: StartDependents, tools: Tools, _undo: UndoLog) -> None:
+    for unit in operation.units:
+        tools.manager.start(unit, timeout=tools.start_timeout)
+
+
+@perform.register
+def _(operation: Confirm, tools: Tools, _undo: UndoLog) -> None:
+    try:
+        confirm(operation, tools.manager)
+    except Unhealthy:
+        last_words(operation.unit, tools)
+        raise
+
+
+@perform.register
+def _(operation: Stop, tools: Tools, undo: UndoLog) -> None:
     """A start that timed out leaves the container alive in its scope: the runtime is asked too."""
     if not tools.manager.online:
         return
+    if operation.again:
+        undo.add_last(StartAgain(units=operation.again))
     for end in (
         partial(tools.manager.stop, operation.unit, timeout=tools.start_timeout),
         partial(tools.manager.reset_failed, operation.unit),

@@ -18,6 +18,7 @@ from atomic_sys.engine.interrupts import held
 from atomic_sys.engine.journal_format import Header
 from atomic_sys.engine.operations import (
     CheckOut,
+    Confirm,
     CreateTmpfiles,
     Disable,
     Enable,
@@ -26,12 +27,15 @@ from atomic_sys.engine.operations import (
     MakeHostDirectory,
     Operation,
     Plan,
+    Reenable,
     Reload,
     RemoveEmptyDirectory,
     RemoveFile,
     RemoveTmpfiles,
     RemoveTree,
+    ReplaceFile,
     Start,
+    StartDependents,
     Stop,
     SwapLink,
     SyncFileSystem,
@@ -56,11 +60,14 @@ INSTALL: Plan = (
     SyncFileSystem(directory=DEPLOYMENT),
     WriteFile(directory="/etc/systemd/system", name=UNIT, content=b"[Unit]\n"),
     WriteFile(directory=f"/etc/systemd/system/{UNIT}.d", name="50.conf", content=b"[Unit]\n"),
+    ReplaceFile(path="/etc/new", content=b"new"),
     SwapLink(directory=CHECKOUTS, name="etcd", target=DEPLOYMENT),
     Enable(unit=UNIT),
     Reload(),
     CreateTmpfiles(path="/etc/tmpfiles.d/etcd.conf", missing=("/run/etcd", "/run/etcd/data")),
     Start(unit=UNIT, container="etcd", runtime=""),
+    Confirm(unit=UNIT, container="etcd", runtime="", settle=0),
+    StartDependents(units=("flannel.service",)),
 )
 REMOVALS: Plan = (
     Stop(unit=UNIT, container="etcd", runtime="/none"),
@@ -71,6 +78,7 @@ REMOVALS: Plan = (
     Reload(),
     RemoveTmpfiles(path="/etc/tmpfiles.d/etcd.conf"),
     RemoveFile(path="/bin/ctl", sha256="0"),
+    RemoveFile(path="/etc/new"),
     RemoveFile(path="/usr/local/bin/etcdctl"),
     *(
         RemoveEmptyDirectory(path=path)
@@ -83,7 +91,7 @@ REMOVALS: Plan = (
 
 def apply(plan: Plan, tools: Tools) -> None:
     """The plan as a transaction of etcd's."""
-    apply_module.apply(plan, tools, journal_of(tools.root), "install")
+    apply_module.apply(plan, tools, journal_of(tools.root), Header(what="install"))
 
 
 def forget(root: Path) -> None:
@@ -122,7 +130,8 @@ def test_every_operation_can_be_performed_and_described() -> None:
         assert perform.dispatch(operation) is not perform.dispatch(object), operation
     for step in (*INSTALL, *REMOVALS):
         assert step.describe().isprintable()
-    assert {type(step) for step in (*INSTALL, *REMOVALS)} == set(typing.get_args(Operation))
+    used = {type(step) for step in (*INSTALL, *REMOVALS, Reenable(unit=UNIT))}
+    assert used == set(typing.get_args(Operation))
 
 
 def test_what_is_no_operation_is_a_programming_error(root: Path) -> None:
@@ -141,7 +150,9 @@ def test_a_plan_does_what_it_says_and_its_removals_take_it_back(
         assert (root / "usr/bin/ctl").is_symlink()
         assert (root / "usr/local/bin/etcdctl").stat().st_mode & 0o7777 == 0o755
         assert (root / WANTS / UNIT).is_symlink()
-        assert manager.calls == [f"enable {UNIT}", "reload", f"start {UNIT}"]
+        assert manager.calls == [
+            f"enable {UNIT}", "reload", f"start {UNIT}", "start flannel.service",
+        ]  # fmt: skip
         apply(REMOVALS, tools)
     assert fake_tmpfiles == [f"{root}/etc/tmpfiles.d/etcd.conf"]
     (root / "run/etcd/data").rmdir()
@@ -166,7 +177,7 @@ def test_a_failure_after_any_step_leaves_nothing(
         apply(INSTALL, tools)
     assert listing(root) == before
     assert (manager.calls[-1:] == ["reload"]) == (at >= INSTALL.index(Reload()))
-    assert (f"stop {UNIT}" in manager.calls) == (at == len(INSTALL) - 1)
+    assert (f"stop {UNIT}" in manager.calls) == (at >= len(INSTALL) - 3)
 
 
 # Each takes the place that a step wants, before the plan begins.

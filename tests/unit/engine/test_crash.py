@@ -62,7 +62,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def install(tools: Tools) -> None:
-    apply(INSTALL, tools, journal_of(tools.root), "install")
+    apply(INSTALL, tools, journal_of(tools.root), Header(what="install"))
 
 
 def uninstall(tools: Tools) -> None:

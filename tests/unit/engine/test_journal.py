@@ -22,6 +22,7 @@ from atomic_sys.engine.journal_format import (
 )
 from atomic_sys.engine.operations import (
     Disable,
+    Reenable,
     Reload,
     RemoveEmptyDirectory,
     RemoveFile,
@@ -50,6 +51,7 @@ UNDO: tuple[Undo, ...] = (
     RestoreFile(path="/etc/l", target="/etc/b"),
     SwapLink(directory="/srv", name="etcd", target="/srv/etcd.0"),
     Disable(unit="etcd.service"),
+    Reenable(unit="etcd.service"),
     Stop(unit="etcd.service", container="etcd", runtime="/usr/bin/runc"),
     Reload(),
     StartAgain(units=("etcd.service", "docker.service")),
@@ -59,7 +61,7 @@ FINISH: tuple[Removal, ...] = (
     RemoveTmpfiles(path="/etc/tmpfiles.d/etcd.conf"),
     RemoveFile(path="/etc/a"),
 )
-HEADER = Header(what="install")
+HEADER = Header(what="install", say="Rolling back")
 
 
 def test_all_kinds_come_back_as_they_were() -> None:
