@@ -194,6 +194,16 @@ def read_deployment(root: int, paths: Paths, name: ContainerName, number: int) -
     return _read(root, name, f"{paths.checkouts}/{name}.{number}", preinstalled=False)
 
 
+def all_deployments(root: int, paths: Paths, container: Installed) -> tuple[Installed, ...]:
+    """The current deployment and the others that are kept. Raises OSError."""
+    with _directory(root, paths.checkouts) as fd:
+        numbers = {} if fd is None else _numbers(fd, container.name)
+    others = (
+        read_deployment(root, paths, container.name, n) for n, kind in numbers.items() if kind
+    )
+    return (container, *(one for one in others if one.deployment != container.deployment))
+
+
 def read_state(root: int, paths: Paths, name: ContainerName) -> ContainerState:
     """What was decided about the container. Raises InvalidJson, OSError."""
     directory, file = f"{paths.checkouts}/{STATE_DIRECTORY}", f"{name}.json"

@@ -56,21 +56,18 @@ class Health:
 
 
 def of_image(value: Json, what: str) -> Health | None:
-    """The `Healthcheck` of an image configuration; None for none, and for NONE.
+    """The `Healthcheck` of an image configuration; None for none, NONE, and an unknown kind.
 
     Raises InvalidJson.
     """
     body = as_object(value, what)
-    test = as_strings(body.get("Test"), f"{what}.Test")
-    match test:
-        case () | ("NONE", *_):
+    match as_strings(body.get("Test"), f"{what}.Test"):
+        case ("CMD", *rest) if rest:
+            command = tuple(rest)
+        case ("CMD-SHELL", *rest) if rest:
+            command = ("/bin/sh", "-c", *rest)
+        case _:  # NONE, and what Docker does not know either
             return None
-        case ("CMD-SHELL", script):
-            command: tuple[str, ...] = ("/bin/sh", "-c", script)
-        case ("CMD", _, *_):
-            command = test[1:]
-        case _:
-            raise InvalidJson(f"{what}.Test is neither NONE, CMD nor CMD-SHELL")
     times = {
         key: as_integer(body.get(key) or 0, f"{what}.{key}") / _NANOSECONDS
         for key in ("Interval", "Timeout", "StartPeriod")

@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from atomic_sys.engine.observe import installed
+from atomic_sys.engine.observe import all_deployments, installed
 from atomic_sys.errors import AtomicSysError, NotFound, UsageError, doing
 from atomic_sys.host import Host
 from atomic_sys.store.images import StoredImage
@@ -89,8 +89,9 @@ def delete_images(images: Iterable[ListedImage], host: Host) -> None:
 def prune_images(host: Host) -> PruneReport:
     """Free what no image and no deployment needs. Raises Damaged, Busy, OSError."""
     kept = {
-        container.record.commit
+        deployment.record.commit
         for container in installed(host.root, host.paths)
-        if container.record is not None
+        for deployment in all_deployments(host.root, host.paths, container)
+        if deployment.record is not None
     }
     return host.store.prune(keep=kept)

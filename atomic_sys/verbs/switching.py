@@ -74,16 +74,22 @@ def current(name: ContainerName, host: Host) -> Current:
         raise AtomicSysError(f"{name} leads to {found.deployment}, which is no deployment of it")
     if record.remote is not None:
         raise AtomicSysError(f"{name} has a remote root file system: it cannot be changed yet")
+    texts = Texts(
+        unit=read_deployment_file(host.root, host.paths.units, name.unit),
+        tmpfiles=read_deployment_file(host.root, host.paths.tmpfiles, name.tmpfiles),
+    )
+    if texts.unit != read_deployment_file(host.root, found.deployment, name.unit):
+        log.warn(
+            f"{host.paths.units}/{name.unit} was changed by hand, and will be written anew;"
+            f" changes belong into a drop-in: systemctl edit {name}"
+        )
     file_state = host.manager.unit_file_state(name.unit) if record.has_service else None
     return Current(
         installed=found,
         number=number,
         record=record,
         state=read_state(host.root, host.paths, name),
-        texts=Texts(
-            unit=read_deployment_file(host.root, host.paths.units, name.unit),
-            tmpfiles=read_deployment_file(host.root, host.paths.tmpfiles, name.tmpfiles),
-        ),
+        texts=texts,
         enabled=file_state == "enabled",
         running=dependents.running(name.unit, host.manager) if record.has_service else (),
     )

@@ -16,6 +16,8 @@ S = 1_000_000_000
         ({}, None),
         ({"Test": []}, None),
         ({"Test": ["NONE"]}, None),
+        ({"Test": ["CMD"]}, None),
+        ({"Test": ["WHAT", "a"]}, None),
         ({"Test": ["CMD", "a", "b"]}, ("a", "b")),
         ({"Test": ["CMD-SHELL", "a b"]}, ("/bin/sh", "-c", "a b")),
     ],
@@ -40,9 +42,6 @@ def test_times_are_nanoseconds_and_have_dockers_defaults() -> None:
 @pytest.mark.parametrize(
     "document",
     [
-        {"Test": ["CMD"]},
-        {"Test": ["CMD-SHELL", "a", "b"]},
-        {"Test": ["WHAT", "a"]},
         {"Test": "a"},
         {"Test": ["CMD", "a"], "Interval": -1},
         {"Test": ["CMD", "a"], "Interval": "1s"},
