@@ -8,6 +8,9 @@ from atomic_sys.engine.operations import InstallHostFile, Operation, Plan, Repla
 from atomic_sys.engine.plan import SECRET_MODE
 from atomic_sys.errors import printable
 
+# What only root may read; without a mode of its own a file may be one of these.
+_HIDDEN = (SECRET_MODE, None)
+
 
 def print_plan(plan: Plan) -> None:
     """Print all of it to stdout."""
@@ -27,7 +30,7 @@ def _diff(operation: Operation) -> Iterator[str]:
             return
     if content is None:
         return
-    if not isinstance(operation, InstallHostFile) and operation.mode == SECRET_MODE:
+    if not isinstance(operation, InstallHostFile) and operation.mode in _HIDDEN:
         yield "(for root alone: not shown)"
         return
     try:

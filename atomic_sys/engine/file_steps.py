@@ -96,11 +96,13 @@ def _(operation: ReplaceFile, tools: Tools, undo: UndoLog) -> None:
     path, _, name = operation.path.rpartition("/")
     ensure_directory(tools, path, undo)
     with opened_in_root(tools, path or ".") as parent:
+        mode = 0o644
         if exists(parent, name):
             undo.keep(parent, name, operation.path)
+            mode = stat.S_IMODE(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode)
         else:
             undo.add(_removal(operation))
-        _put(operation, parent, name)
+        _put(operation, parent, name, mode if operation.mode is None else operation.mode)
 
 
 def _removal(operation: ReplaceFile | InstallHostFile) -> RemoveLink | RemoveFile:
@@ -111,11 +113,11 @@ def _removal(operation: ReplaceFile | InstallHostFile) -> RemoveLink | RemoveFil
     return RemoveFile(path=operation.path, sha256=_sha256(operation.content or b""))
 
 
-def _put(operation: ReplaceFile | InstallHostFile, parent: int, name: str) -> None:
+def _put(operation: ReplaceFile | InstallHostFile, parent: int, name: str, mode: int) -> None:
     if operation.target is not None:
         swap_symlink(parent, name, operation.target)
     else:
-        write_file(parent, name, operation.content or b"", operation.mode)
+        write_file(parent, name, operation.content or b"", mode)
 
 
 def _sha256(content: bytes) -> str:
@@ -129,7 +131,7 @@ def _(operation: InstallHostFile, tools: Tools, undo: UndoLog) -> None:
     with opened_in_root(tools, path or ".") as parent:
         _refuse(parent, path, name)
         undo.add(_removal(operation))
-        _put(operation, parent, name)
+        _put(operation, parent, name, operation.mode)
     tools.say(f"Created file {operation.path}")
 
 

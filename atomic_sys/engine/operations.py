@@ -68,13 +68,13 @@ class WriteFile:
 class ReplaceFile:
     """Put a file in place of the one that is there, if there is one; `before` is its content.
 
-    Exactly one of `content` and `target` is given; missing parents are made.
+    Exactly one of `content` and `target` is given; without a mode the old one stays.
     """
 
     path: str
     content: bytes | None = field(default=None, repr=False)
     target: str | None = None
-    mode: int = 0o644
+    mode: int | None = None
     before: bytes = field(default=b"", repr=False)
 
     def describe(self) -> str:

@@ -107,7 +107,7 @@ def plan_restart(switch: Switch) -> Plan:
 def _text(path: str, now: bytes | None, wanted: bytes | None) -> tuple[Operation, ...]:
     if wanted is None:
         return () if now is None else (RemoveFile(path=path),)
-    return (ReplaceFile(path=path, content=wanted, before=now or b""),)
+    return (ReplaceFile(path=path, content=wanted, mode=0o644, before=now or b""),)
 
 
 def _install(unit: bytes) -> tuple[bytes, ...]:

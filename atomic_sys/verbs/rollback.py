@@ -17,7 +17,6 @@ from atomic_sys.engine.observe import (
     require,
 )
 from atomic_sys.engine.operations import InstallHostFile, Plan, ReplaceFile
-from atomic_sys.engine.plan import SECRET_MODE
 from atomic_sys.engine.report import Report
 from atomic_sys.engine.switch import Switch, Texts
 from atomic_sys.errors import AtomicSysError, NotFound, doing
@@ -168,11 +167,8 @@ def _host_files(
     changed = record.with_host_files(planned.checksums, planned.directories)
     if changed == record:
         return planned, record
-    before = read_deployment_file(host.root, target.deployment, RECORD_NAME) or b""
-    written = ReplaceFile(
-        path=f"{target.deployment}/{RECORD_NAME}", content=changed.to_json(), mode=SECRET_MODE,
-        before=before,
-    )  # fmt: skip
+    path = f"{target.deployment}/{RECORD_NAME}"
+    written = ReplaceFile(path=path, content=changed.to_json())
     return replace(planned, operations=(*planned.operations, written)), changed
 
 

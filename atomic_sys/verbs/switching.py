@@ -125,7 +125,8 @@ def plan(fill: Plan, switch: Switch, host: Host) -> Plan:
 def perform(fill: Plan, switch: Switch, host: Host, transaction: Transaction, way: Way) -> None:
     """Switch, or leave everything as it was.
 
-    Raises RolledBack in the latter case; without rolling back, what went wrong with the service.
+    Raises RolledBack in the latter case, AtomicSysError when not all could be put back yet, and
+    without rolling back what went wrong with the service.
     """
     name, before = switch.name, require(host.root, host.paths, switch.name).deployment
     header = Header(what=way.verb, say=f"Rolling back container {name} to the checkout at {before}")
@@ -136,6 +137,11 @@ def perform(fill: Plan, switch: Switch, host: Host, transaction: Transaction, wa
         apply(together, transaction.tools, transaction.journal, header)
     except (AtomicSysError, OSError) as error:
         why = "; ".join((*getattr(error, "__notes__", ())[:1], str(error)))
+        if transaction.journal.read() is not None:
+            raise AtomicSysError(
+                f"the {way.verb} of {name} failed, and not everything could be put back: {why}",
+                hint="atomic containers recover tries it again",
+            ) from error
         raise RolledBack(
             f"the {way.verb} of {name} failed and was rolled back: {why}",
             hint=getattr(error, "hint", None),

@@ -3,6 +3,8 @@
 
 from collections.abc import Sequence
 
+from atomic_sys import log
+from atomic_sys.engine import dependents
 from atomic_sys.engine.apply import finish
 from atomic_sys.engine.observe import Installed, find, installed, observe, require
 from atomic_sys.engine.plan import plan_uninstall
@@ -26,6 +28,8 @@ def uninstall(name: ContainerName, host: Host, report: Report) -> None:
             raise AtomicSysError(
                 f"{name} came with a package of the distribution", hint="remove that package"
             )
+        if others := dependents.running(name.unit, host.manager)[1:]:
+            log.note(f"{', '.join(others)}: stopped too, since it requires {name.unit}")
         state = observe(host.root, host.paths, name)
         plan = plan_uninstall(found, state, host.paths)
         finish(plan, transaction.tools, transaction.journal, "uninstall")

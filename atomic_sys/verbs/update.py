@@ -5,10 +5,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
+from atomic_sys.engine.apply import apply
 from atomic_sys.engine.host_changes import plan_host_changes
 from atomic_sys.engine.host_files import HostFilePlan, host_items
+from atomic_sys.engine.journal_format import Header
 from atomic_sys.engine.observe import installed, observe, read_deployment_file
-from atomic_sys.engine.operations import Plan
+from atomic_sys.engine.operations import Plan, ReplaceFile
 from atomic_sys.engine.plan import Wanted, deployment_path, fill_deployment, made_by_tmpfiles
 from atomic_sys.engine.prepare import Deployment, prepare, read_exports
 from atomic_sys.engine.pull import Pulled, judge_again, require_image
@@ -20,7 +22,7 @@ from atomic_sys.errors import AtomicSysError, UsageError, doing
 from atomic_sys.host import Host
 from atomic_sys.model.health import can_read
 from atomic_sys.model.names import ContainerName
-from atomic_sys.model.record import Record
+from atomic_sys.model.record import RECORD_NAME, Record
 from atomic_sys.model.source import StoredSource
 from atomic_sys.render.render import Rendered, known_names
 from atomic_sys.render.values import FORCED, OVERRIDABLE
@@ -99,6 +101,7 @@ def update(name: ContainerName, request: Update, host: Host, report: Report) -> 
         pulled = _image(now.record, request, host, report)
         digest = pulled.image.digest
         if digest.hex == now.record.revision and values == now.record.user_values:
+            _follow(now, request, pulled, transaction)
             return _result(now, Status.UPDATED, pulled)
         if request.careful and now.state.bad == str(digest):
             return replace(
@@ -110,6 +113,17 @@ def update(name: ContainerName, request: Update, host: Host, report: Report) -> 
         _switch(fill, switch, request, host, transaction)
         collect(name, lambda n: n in (now.number, switch.number), transaction, host)
     return replace(_result(now, Status.UPDATED_NOW, pulled), after=digest.hex)
+
+
+def _follow(now: Current, request: Update, pulled: Pulled, transaction: Transaction) -> None:
+    """Another name for the image that is there already: from now on an update asks that."""
+    source = pulled.image.source or ""
+    if request.rebase is None or request.dry_run or source == now.record.source:
+        return
+    record = replace(now.record, image=request.rebase, source=source)
+    path = f"{now.installed.deployment}/{RECORD_NAME}"
+    written = ReplaceFile(path=path, content=record.to_json())
+    apply((written,), transaction.tools, transaction.journal, Header(what="update"))
 
 
 def _switch(

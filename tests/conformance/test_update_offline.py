@@ -154,6 +154,21 @@ def test_values_come_and_go(root: Path, tmp_path: Path, atomic: Atomic) -> None:
     assert seen(root) == before
 
 
+def test_the_same_image_under_another_name_is_followed(
+    root: Path, tmp_path: Path, atomic: Atomic
+) -> None:
+    assert atomic("install", publish(tmp_path))[0] == 0
+    info = root / CHECKOUTS / "hello.0/info"
+    mode = info.stat().st_mode
+    shutil.copytree(tmp_path / "hello", tmp_path / "other")
+    other = f"oci:{tmp_path / 'other'}"
+    done = atomic("containers", "update", "hello", "--rebase", other)
+    assert done == (0, "Latest version already installed.\n", "") or "Pulling" in done[1]
+    record = json.loads(info.read_text())
+    assert (record["image"], record["source"].startswith(other)) == (other, True)
+    assert info.stat().st_mode == mode
+
+
 def test_a_changed_host_file_stays(root: Path, tmp_path: Path, atomic: Atomic) -> None:
     assert atomic("install", publish(tmp_path))[0] == 0
     (root / "etc/hello.conf").write_text("my own")
