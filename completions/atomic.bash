@@ -35,6 +35,15 @@ _atomic_options() {
     'images history') echo '-h --help --no-trunc --storage --json' ;;
     'images tag') echo '-h --help --storage --lock-timeout' ;;
     'images delete') echo '-h --help -a --all -f --force --storage --lock-timeout' ;;
+    'run') echo '-h --help -d --detach --storage' ;;
+    'stop') echo '-h --help' ;;
+    'containers exec') echo '-h --help -t --tty -T --no-tty -d --detach -u --user -w --workdir -e --env' ;;
+    'containers logs') echo '-h --help -f --follow -n --lines --tail -b --boot -r --reverse --since --until -o --output' ;;
+    'containers ps') echo '-h --help -n --noheading --no-trunc --json' ;;
+    'containers stats') echo '-h --help -i --interval -n --noheading --json' ;;
+    'containers verify') echo '-h --help -a --all --repair --json --src-creds --lock-timeout' ;;
+    'images verify') echo '-h --help --repair --json --storage --src-creds --lock-timeout' ;;
+    'fsck') echo '-h --help --repair --json --src-creds --lock-timeout' ;;
     'images prune') echo '-h --help --json --lock-timeout' ;;
     esac
 }
@@ -42,13 +51,15 @@ _atomic_options() {
 # What can stand where no option does.
 _atomic_words() {
     case $1 in
-    '') echo 'install uninstall update pull login logout inspect list-tags containers images' ;;
-    containers) echo 'list status delete update rollback deployments hold unhold recover' ;;
-    images) echo 'list info version inspect history tag help delete prune' ;;
-    uninstall | update | 'containers status' | 'containers delete' | 'containers update' | \
-        'containers rollback' | 'containers deployments' | 'containers hold' | 'containers unhold') atomic containers list --all -q 2>/dev/null ;;
+    '') echo 'install uninstall update run stop pull login logout inspect list-tags fsck containers images' ;;
+    containers) echo 'list status exec logs ps stats verify delete update rollback deployments hold unhold recover' ;;
+    images) echo 'list info version inspect history tag help delete verify prune' ;;
+    uninstall | update | run | stop | 'containers exec' | 'containers logs' | 'containers ps' | \
+        'containers stats' | 'containers status' | 'containers delete' | 'containers verify' | \
+        'containers update' | 'containers rollback' | 'containers deployments' | 'containers hold' | \
+        'containers unhold') atomic containers list --all -q 2>/dev/null ;;
     'images delete' | 'images info' | 'images version' | 'images inspect' | 'images history' | \
-        'images tag' | 'images help') atomic images list -q 2>/dev/null ;;
+        'images tag' | 'images help' | 'images verify') atomic images list -q 2>/dev/null ;;
     esac
 }
 

@@ -53,7 +53,7 @@ def test_verbs_are_those_of_the_command() -> None:
         (["containers", "delete", "etcd", ""], {"etcd", "flannel"}),
         (["images", "delete", "-f", ""], {"0a1b"}),
         (["--root", "images", "uninstall", "f"], {"flannel"}),
-        (["--root", "=", "/srv", "containers", "l"], {"list"}),
+        (["--root", "=", "/srv", "containers", "li"], {"list"}),
         (["-y", "--debug", "im"], {"images"}),
         (["pull", "--storage", ""], {"ostree"}),
         (["pull", "--storage", "="], {"ostree"}),

@@ -22,8 +22,8 @@ class VerbModule(Protocol):
         """Declare its arguments."""
         ...
 
-    def run(self, arguments: argparse.Namespace, options: GlobalOptions) -> ExitCode:
-        """Do it and print the answer."""
+    def run(self, arguments: argparse.Namespace, options: GlobalOptions) -> int:
+        """Do it and print the answer; the exit code."""
         ...
 
 
@@ -33,12 +33,15 @@ class Verb(NamedTuple):
     words: str
     module: str
     summary: str
+    takes_command: bool = False  # all that follows its name is a command of the user's
 
 
 VERBS = (
     Verb("install", "install", "install an image as a system container"),
     Verb("uninstall", "uninstall", "remove a system container, keeping its state"),
     Verb("update", "containers_update", "the same as containers update"),
+    Verb("run", "run", "start a container, or run a command in it", takes_command=True),
+    Verb("stop", "stop", "stop containers"),
     Verb("pull", "pull", "pull an image into the store"),
     Verb("login", "login", "log in to a registry"),
     Verb("logout", "logout", "forget the credentials for a registry"),
@@ -46,6 +49,11 @@ VERBS = (
     Verb("list-tags", "list_tags", "list the tags of a repository in a registry"),
     Verb("containers list", "containers_list", "list system containers"),
     Verb("containers status", "containers_status", "show one container in detail"),
+    Verb("containers exec", "containers_exec", "run a command in a container", takes_command=True),
+    Verb("containers logs", "containers_logs", "show the journal of a container"),
+    Verb("containers ps", "containers_ps", "show the processes of a container"),
+    Verb("containers stats", "containers_stats", "show what containers take of the host"),
+    Verb("containers verify", "containers_verify", "compare containers with the store"),
     Verb("containers delete", "containers_delete", "remove system containers"),
     Verb("containers update", "containers_update", "update containers, and see that they work"),
     Verb("containers rollback", "containers_rollback", "go back to an earlier deployment"),
@@ -61,7 +69,9 @@ VERBS = (
     Verb("images tag", "images_tag", "give an image of the store one more name"),
     Verb("images help", "images_help", "show the help that an image brings"),
     Verb("images delete", "images_delete", "remove images from the store"),
+    Verb("images verify", "images_verify", "check every object of images, and repair them"),
     Verb("images prune", "images_prune", "remove what no image and no container needs"),
+    Verb("fsck", "fsck", "check every object and every image of the store, and repair it"),
 )
 GROUPS = {
     "containers": "operate on system containers",
@@ -106,7 +116,7 @@ def _verbs_help(verbs: Sequence[Verb]) -> str:
     return "verbs:\n" + "\n".join(f"  {v.words:<{width}}  {v.summary}" for v in verbs)
 
 
-def dispatch(argv: Sequence[str]) -> ExitCode:
+def dispatch(argv: Sequence[str]) -> int:
     """Parse the command line and run its verb.
 
     Raises UsageError for a line that makes no sense, and whatever the verb raises. `--help` and
@@ -121,7 +131,8 @@ def dispatch(argv: Sequence[str]) -> ExitCode:
     module: VerbModule = importlib.import_module(f"atomic_sys.cli.{verb.module}")
     parser = Parser(prog=f"atomic {verb.words}", description=_sentence(verb.summary))
     module.configure(parser)
-    arguments = parser.parse_intermixed_args(rest)
+    parse = parser.parse_args if verb.takes_command else parser.parse_intermixed_args
+    arguments = parse(list(rest))
     options = GlobalOptions(
         root=parsed.root,
         assume_yes=parsed.assumeyes,
