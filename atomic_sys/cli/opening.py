@@ -28,6 +28,9 @@ def open_host(
             authfile=options.authfile,
             source_credentials=parse_option(source_credentials) if source_credentials else None,
             lock_timeout=DEFAULT_LOCK_TIMEOUT if given is None else given,
+            override_os=options.override_os,
+            override_arch=options.override_arch,
+            override_variant=options.override_variant,
         ),
         os.environ,
     )

@@ -17,6 +17,9 @@ class GlobalOptions(NamedTuple):
     registries_d: str | None = None
     authfile: str | None = None
     lock_timeout: float | None = None
+    override_os: str | None = None
+    override_arch: str | None = None
+    override_variant: str | None = None
 
 
 LOCK_HELP = "how long to wait for another process (default: 60)"

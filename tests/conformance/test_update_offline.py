@@ -140,17 +140,17 @@ def test_a_new_image_and_the_way_back(root: Path, tmp_path: Path, atomic: Atomic
 
 def test_values_come_and_go(root: Path, tmp_path: Path, atomic: Atomic) -> None:
     assert atomic("install", publish(tmp_path))[0] == 0
-    assert atomic("update", "hello", "--set", "GREETING=x")[0] == 0
+    assert atomic("containers", "update", "hello", "--set", "GREETING=x")[0] == 0
     assert (root / "etc/hello.conf").read_text() == "greeting=x\n"
-    assert atomic("update", "hello", "--unset", "GREETING")[0] == 0
+    assert atomic("containers", "update", "hello", "--unset", "GREETING")[0] == 0
     assert (root / "etc/hello.conf").read_text() == "greeting=hi\n"
     # Two are kept, and the number of the third is free again.
     assert sorted(path.name for path in (root / CHECKOUTS).glob("hello.*")) == [
         "hello.1", "hello.2",
     ]  # fmt: skip
     before = seen(root)
-    assert atomic("update", "hello", "--unset", "GREETING")[0] == ExitCode.USAGE
-    assert atomic("update", "hello", "--set", "GRETING=x")[0] == ExitCode.USAGE
+    assert atomic("containers", "update", "hello", "--unset", "GREETING")[0] == ExitCode.USAGE
+    assert atomic("containers", "update", "hello", "--set", "GRETING=x")[0] == ExitCode.USAGE
     assert seen(root) == before
 
 
@@ -193,10 +193,10 @@ def test_data_that_cannot_be_read_is_not_risked(root: Path, tmp_path: Path, atom
     assert atomic("install", f"oci:{tmp_path}/hello")[0] == 0
     image([2, 3], 3)
     before = seen(root)
-    assert "cannot read the data" in atomic("update", "hello")[2]
+    assert "cannot read the data" in atomic("containers", "update", "hello")[2]
     assert seen(root) == before
     image([1, 2], 2)
-    assert atomic("update", "hello")[0] == 0
+    assert atomic("containers", "update", "hello")[0] == 0
     code, _, err = atomic("containers", "rollback", "hello")
     assert (code, "cannot read the data" in err) == (ExitCode.FAILED, True)
 
@@ -206,8 +206,8 @@ def test_what_is_held_stays(root: Path, tmp_path: Path, atomic: Atomic) -> None:
     assert atomic("containers", "hold", "hello") == (0, "", "hello is held\n")
     publish(tmp_path, NEW)
     before = seen(root)
-    assert atomic("update", "hello")[0] == ExitCode.FAILED
-    code, out, err = atomic("update", "--all")
+    assert atomic("containers", "update", "hello")[0] == ExitCode.FAILED
+    code, out, err = atomic("containers", "update", "--all")
     assert (code, err) == (0, "warning: hello: it is held\n")
     assert out.splitlines()[0] == "SUMMARY"
     assert out.splitlines()[2].endswith("Not updated")
@@ -215,7 +215,7 @@ def test_what_is_held_stays(root: Path, tmp_path: Path, atomic: Atomic) -> None:
     (listed,) = json.loads(atomic("containers", "list", "-a", "--json")[1])
     assert listed["held"] is True
     assert atomic("containers", "unhold", "hello")[0] == 0
-    (result,) = json.loads(atomic("update", "--all", "--json")[1])
+    (result,) = json.loads(atomic("containers", "update", "--all", "--json")[1])
     assert (result["status"], result["changed"]) == ("Updated now", True)
 
 
@@ -252,7 +252,7 @@ def before_story(story: str, tmp_path: Path, atomic: Atomic) -> None:
     elif story != "uninstall":
         publish(tmp_path, NEW)
         if story == "rollback":
-            atomic("update", "hello")
+            atomic("containers", "update", "hello")
 
 
 def killed(root: Path, call: str, number: int, words: list[str]) -> bool:

@@ -54,7 +54,8 @@ def test_top_help_lists_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         run(["--help"])
     out = capsys.readouterr().out
-    assert all(f"  {verb.words} " in out and verb.summary in out for verb in VERBS)
+    for verb in VERBS:
+        assert (f"  {verb.words} " in out and verb.summary in out) is not verb.hidden
 
 
 @pytest.mark.parametrize(
