@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Whether a certificate leads to a trusted root, at a given moment, for signing code (RFC 5280).
 
-What is not understood is refused by name, never passed over: unknown critical extensions, name
-constraints, RSA-PSS and weak hashes. Revocation is not looked at; nothing here asks a network.
+What is not understood is refused by name, never passed over: unknown critical extensions and name
+constraints. A signature with a weak hash or by RSA-PSS leads to nobody. Revocation is not looked
+at; nothing here asks a network.
 The library that Debian 12 has (cryptography 38) brings no path validation of its own.
 """
 

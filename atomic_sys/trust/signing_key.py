@@ -103,7 +103,7 @@ def load(document: bytes, passphrase: bytes, name: str) -> SigstoreSigner:
     try:
         found = pem.block(document, name)
         if found.label not in (PRIVATE_LABEL, _FORMER_LABEL):
-            raise UnusablePrivateKey(f"{name} is not {PRIVATE_LABEL.lower()} of sigstore")
+            raise UnusablePrivateKey(f"{name} is not an encrypted private key of sigstore")
         der = _decrypt(found.content, passphrase, name)
         key = load_der_private_key(der, None)
         if isinstance(

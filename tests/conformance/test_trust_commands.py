@@ -232,7 +232,8 @@ def test_check_agrees_with_skopeo(site: Site, name: str) -> None:
     exact = {"type": "exactReference", "dockerReference": name}
     (asked,) = site.scopes()["b.example.com"]
     policy = site.root / "skopeo.json"
-    policy.write_text(json.dumps({"default": [asked | {"signedIdentity": exact}]}))
+    asked |= {"signedIdentity": exact, "keyPath": str(site.key_file())}
+    policy.write_text(json.dumps({"default": [asked]}))
     judged, _, _ = site.run([
         "skopeo",
         "--policy",

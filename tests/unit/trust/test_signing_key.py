@@ -80,7 +80,7 @@ def params(**values: Any) -> bytes:
     [
         (b"", "0 PEM blocks"),
         (b"junk", "not in PEM"),
-        (PAIR.public, "is not encrypted sigstore private key"),
+        (PAIR.public, "is not an encrypted private key"),
         (pem.encode(PRIVATE_LABEL, b"junk"), "invalid JSON"),
         (changed(more=1), "unknown key"),
         (changed(kdf=DOCUMENT["kdf"] | {"name": "pbkdf2"}), "unknown way"),
