@@ -31,7 +31,7 @@ class Judge:
         Raises AtomicSysError when they cannot be read: that is no proof that there are none.
         """
         if place.transport == "dir":
-            return read_directory_signatures(place.scopes[0])
+            return read_directory_signatures(place.scopes[0], digest)
         return read_signatures(place, digest, self.lookaside, self.get)
 
     def verdict(

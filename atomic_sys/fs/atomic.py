@@ -9,6 +9,7 @@ import contextlib
 import ctypes
 import os
 import secrets
+from collections.abc import Iterable
 
 from atomic_sys.fs.directory import component
 
@@ -25,12 +26,18 @@ def write_file(dfd: int, name: str, content: bytes, mode: int = 0o644) -> None:
 
     Raises OSError.
     """
+    write_stream(dfd, name, (content,), mode)
+
+
+def write_stream(dfd: int, name: str, chunks: Iterable[bytes], mode: int = 0o644) -> None:
+    """The same for content that comes in chunks. Raises OSError, and what the chunks raise."""
     temporary = temporary_name(component(name))
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
     fd = os.open(temporary, flags, 0o600, dir_fd=dfd)
     try:
         try:
-            write_all(fd, content)
+            for chunk in chunks:
+                write_all(fd, chunk)
             os.fchmod(fd, mode)
             os.fsync(fd)
         finally:
@@ -40,6 +47,20 @@ def write_file(dfd: int, name: str, content: bytes, mode: int = 0o644) -> None:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary, dir_fd=dfd)
         raise
+    os.fsync(dfd)
+
+
+def create_file(dfd: int, name: str, content: bytes, mode: int = 0o644) -> None:
+    """As write_file, but nothing that has the name is replaced: FileExistsError then.
+
+    Raises OSError.
+    """
+    temporary = temporary_name(component(name))
+    write_file(dfd, temporary, content, mode)
+    try:
+        os.link(temporary, name, src_dir_fd=dfd, dst_dir_fd=dfd, follow_symlinks=False)
+    finally:
+        os.unlink(temporary, dir_fd=dfd)
     os.fsync(dfd)
 
 

@@ -48,6 +48,7 @@ class Response:
     def __init__(self, answer: "requests.Response") -> None:
         self._answer = answer
         self.status = answer.status_code
+        self.url = answer.url  # after the redirects
 
     def close(self) -> None:
         """Give the connection back, or close it when the body was not read to its end."""

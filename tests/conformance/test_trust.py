@@ -350,7 +350,9 @@ def ours(policy: Path, image: Path) -> str:
         under_judgement = ImageUnderJudgement(
             identity=path_identity("dir", str(image)),
             manifest_digest=Digest.of((image / "manifest.json").read_bytes()),
-            signatures=read_directory_signatures(str(image)),
+            signatures=read_directory_signatures(
+                str(image), Digest.of((image / "manifest.json").read_bytes())
+            ),
         )
     except InvalidPolicy:
         return "invalid"

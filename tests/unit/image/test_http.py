@@ -90,7 +90,7 @@ def test_authorization_stays_with_its_host(http: Http, registry: FakeRegistry) -
         registry.replies["/b"] = Reply(status=302, headers={"Location": f"{other.url}/c"})
         other.replies["/c"] = Reply(body=b"x")
         request = Request(url=f"{registry.url}/a", headers={"Authorization": "Bearer t"})
-        with http.get(request) as response:
+        with http.send(request) as response:
             assert response.read(9, "it") == b"x"
         assert registry.asked("/b")[0]["Authorization"] == "Bearer t"
         assert "Authorization" not in other.asked("/c")[0]
@@ -126,7 +126,7 @@ def test_https(
     url = f"{secure_registry.url}/a"
     with Http() as http:
         # An unverified connection first: it must not be kept for a verified request.
-        with http.get(Request(url=url, tls=Tls.UNVERIFIED)) as response:
+        with http.send(Request(url=url, tls=Tls.UNVERIFIED)) as response:
             assert response.read(5, "it") == b"x"
         with pytest.raises(ConnectionFailed, match="certificate"):
             http.get_document(url, 5)
