@@ -27,6 +27,9 @@ _atomic_options() {
     'images history') echo '-h --help --no-trunc --storage --json' ;;
     'images tag') echo '-h --help --storage --lock-timeout' ;;
     'images delete') echo '-h --help -a --all -f --force --storage --lock-timeout' ;;
+    'containers verify') echo '-h --help -a --all --repair --json --src-creds --lock-timeout' ;;
+    'images verify') echo '-h --help --repair --json --storage --src-creds --lock-timeout' ;;
+    'fsck') echo '-h --help --repair --json --src-creds --lock-timeout' ;;
     'images prune') echo '-h --help --json --lock-timeout' ;;
     esac
 }
@@ -34,12 +37,12 @@ _atomic_options() {
 # What can stand where no option does.
 _atomic_words() {
     case $1 in
-    '') echo 'install uninstall pull login logout inspect list-tags containers images' ;;
-    containers) echo 'list status delete' ;;
-    images) echo 'list info version inspect history tag help delete prune' ;;
-    uninstall | 'containers status' | 'containers delete') atomic containers list --all -q 2>/dev/null ;;
+    '') echo 'install uninstall pull login logout inspect list-tags fsck containers images' ;;
+    containers) echo 'list status verify delete' ;;
+    images) echo 'list info version inspect history tag help delete verify prune' ;;
+    uninstall | 'containers status' | 'containers delete' | 'containers verify') atomic containers list --all -q 2>/dev/null ;;
     'images delete' | 'images info' | 'images version' | 'images inspect' | 'images history' | \
-        'images tag' | 'images help') atomic images list -q 2>/dev/null ;;
+        'images tag' | 'images help' | 'images verify') atomic images list -q 2>/dev/null ;;
     esac
 }
 

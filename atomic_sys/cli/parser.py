@@ -45,6 +45,7 @@ VERBS = (
     Verb("list-tags", "list_tags", "list the tags of a repository in a registry"),
     Verb("containers list", "containers_list", "list system containers"),
     Verb("containers status", "containers_status", "show one container in detail"),
+    Verb("containers verify", "containers_verify", "compare containers with the store"),
     Verb("containers delete", "containers_delete", "remove system containers"),
     Verb("images list", "images_list", "list the images of the store"),
     Verb("images info", "images_info", "show the labels and the variables of an image"),
@@ -54,7 +55,9 @@ VERBS = (
     Verb("images tag", "images_tag", "give an image of the store one more name"),
     Verb("images help", "images_help", "show the help that an image brings"),
     Verb("images delete", "images_delete", "remove images from the store"),
+    Verb("images verify", "images_verify", "check every object of images, and repair them"),
     Verb("images prune", "images_prune", "remove what no image and no container needs"),
+    Verb("fsck", "fsck", "check every object and every image of the store, and repair it"),
 )
 GROUPS = {
     "containers": "operate on system containers",

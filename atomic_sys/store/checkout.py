@@ -15,8 +15,8 @@ from atomic_sys.errors import AtomicSysError
 from atomic_sys.fs.atomic import write_all
 from atomic_sys.fs.directory import component, opened, remove_tree
 from atomic_sys.model.layer import Metadata
+from atomic_sys.store.integrity import xattrs
 from atomic_sys.store.objects import Checksum, ObjectKind
-from atomic_sys.store.recovery import xattrs
 from atomic_sys.store.repository import ContentInfo, Mode, Repository, object_path
 from atomic_sys.store.tree import Directory
 
@@ -34,14 +34,16 @@ def check_out(repository: Repository, root: Directory, dfd: int, name: str) -> N
     os.mkdir(component(name), 0o700, dir_fd=dfd)
     try:
         with opened(dfd, name) as fd:
-            _Checkout(repository).fill(fd, root)
+            Checkout(repository).fill(fd, root)
     except BaseException:
         with contextlib.suppress(OSError):
             remove_tree(dfd, name)
         raise
 
 
-class _Checkout:
+class Checkout:
+    """Makes the files of trees of one repository."""
+
     def __init__(self, repository: Repository) -> None:
         self.repository = repository
         self.as_root = repository.mode is Mode.BARE
@@ -55,7 +57,10 @@ class _Checkout:
                     self.fill(below, node)
             else:
                 self.leaf(fd, component(name), node)
-        metadata = directory.metadata
+        self.dress_directory(fd, directory.metadata)
+
+    def dress_directory(self, fd: int, metadata: Metadata) -> None:
+        """Give a directory its owner, mode, attributes and time."""
         if self.as_root:
             os.fchown(fd, metadata.uid, metadata.gid)  # clears set-ID bits, so the mode is next
             os.fchmod(fd, metadata.mode)

@@ -19,8 +19,8 @@ from atomic_sys.store.images import (
     read_image,
     rootfs_ref,
 )
+from atomic_sys.store.integrity import objects
 from atomic_sys.store.objects import Checksum, ObjectKind, decode_commit, decode_dirtree
-from atomic_sys.store.recovery import objects
 from atomic_sys.store.repository import Repository, object_path
 
 

@@ -16,16 +16,17 @@ from atomic_sys.fs.lock import LockKind
 from atomic_sys.model.digest import Digest
 from atomic_sys.model.layer import LayerStream, Metadata
 from atomic_sys.model.reference import ImageName, InvalidReference
-from atomic_sys.store import images, ingest, prune
+from atomic_sys.store import images, ingest, prune, rootfs
 from atomic_sys.store.checkout import check_out
-from atomic_sys.store.commits import TreeReader, load_layer, store_commit
+from atomic_sys.store.commits import TreeReader, store_commit
 from atomic_sys.store.images import ImageToStore, LayerImport, LayerReport, StoredImage
+from atomic_sys.store.integrity import ObjectName
 from atomic_sys.store.objects import Checksum, Commit
 from atomic_sys.store.prune import PruneReport
 from atomic_sys.store.recovery import recover, stale_marks
-from atomic_sys.store.repository import Mode, Repository
+from atomic_sys.store.repository import Mode, Repository, object_path
 from atomic_sys.store.transaction import Transaction
-from atomic_sys.store.tree import IMPLIED, Directory, merge
+from atomic_sys.store.tree import IMPLIED, Directory
 from atomic_sys.store.view import Tree
 
 DEFAULT_TIMEOUT = 30.0  # seconds to wait for the lock
@@ -80,11 +81,7 @@ class Store:
         return self._commit_of(images.blob_ref(digest)) is not None
 
     def _commit_of(self, ref: str) -> tuple[Checksum, Commit] | None:
-        name = self.repository.read_ref(ref)
-        try:
-            return None if name is None else (name, self.repository.commit(name))
-        except Damaged:
-            return None  # as good as not there: it is imported again
+        return rootfs.commit_of(self.repository, ref)
 
     def import_layer(self, layer: LayerImport, stream: LayerStream) -> LayerReport:
         """Import a layer from a stream that verifies itself, and name it when it has ended well.
@@ -132,20 +129,7 @@ class Store:
         return stored
 
     def _store_rootfs(self, transaction: Transaction, layers: tuple[Digest, ...]) -> Checksum:
-        return store_commit(transaction, self._merged(layers), {})
-
-    def _merged(self, layers: tuple[Digest, ...]) -> Directory:
-        root = Directory(IMPLIED)
-        reader = TreeReader(self.repository)
-        for digest in layers:
-            found = self._commit_of(images.blob_ref(digest))
-            if found is None:
-                raise NotFound(f"layer {digest} is not in the store", hint="pull the image again")
-            merge(root, load_layer(reader, found[1]), self._link)
-        return root
-
-    def _link(self, content: Checksum) -> str | None:
-        return self.repository.content_info(content).target
+        return store_commit(transaction, rootfs.merged(self.repository, layers), {})
 
     def images(self) -> tuple[StoredImage, ...]:
         """All images, sorted by their encoded names. Raises Damaged."""
@@ -221,6 +205,13 @@ class Store:
             raise Damaged(f"image {image.name}: its root file system is not in the store")
         return Tree(self.repository, TreeReader(self.repository).load(found[1]), found[0].hex())
 
+    def rootfs(self, commit: str, digest: Digest) -> Tree:
+        """The root file system that a deployment was made from: its commit, else that of its image.
+
+        Raises NotFound when neither is here, Damaged.
+        """
+        return rootfs.tree_of(self.repository, commit, digest)
+
     def check_out(self, tree: Tree, dfd: int, name: str) -> str:
         """Check the tree out as the new directory `name` below `dfd`; returns its commit.
 
@@ -230,6 +221,24 @@ class Store:
         with self.in_use():
             check_out(self.repository, tree.root, dfd, name)
         return tree.commit
+
+    def restore_rootfs(self, image: StoredImage) -> None:
+        """Merge the layers again where the root file system lacks objects or its commit.
+
+        Its commit stays if it is there: deployments name it. Raises NotFound for a missing layer,
+        Damaged, Busy, OSError.
+        """
+        with self.in_use(), Transaction.open(self.repository) as transaction:
+            rootfs.restore(transaction, image)
+
+    def discard(self, doomed: Collection[ObjectName]) -> None:
+        """Remove damaged objects, so that whole ones can take their names. Raises Busy, OSError."""
+        if self._held:
+            raise Busy("the store is in use by this process")
+        with self.repository.locked(LockKind.EXCLUSIVE, self.timeout):
+            for name in doomed:
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(object_path(*name), dir_fd=self.repository.objects)
 
     def tag_image(self, image: StoredImage, name: ImageName) -> None:
         """Give the image one more name, which another image may have had. Raises Busy, OSError."""
