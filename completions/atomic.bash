@@ -13,6 +13,14 @@ _atomic_options() {
         ;;
     uninstall) echo '-h --help --storage --lock-timeout' ;;
     pull) echo '-h --help --storage --src-creds --json --lock-timeout' ;;
+    push)
+        echo '-h --help -u --username -p --password --anonymous --insecure --storage --src-creds --dest-creds'
+        echo '--dest-tls-verify --remove-signatures --digestfile -q --quiet --json --authfile --lock-timeout'
+        ;;
+    copy)
+        echo '-h --help -a --all --multi-arch --preserve-digests --src-creds --src-tls-verify --dest-creds'
+        echo '--dest-tls-verify --remove-signatures --digestfile -q --quiet --json --authfile --lock-timeout'
+        ;;
     login) echo '-h --help -u --username --password-stdin --authfile --lock-timeout' ;;
     logout) echo '-h --help -a --all --authfile --lock-timeout' ;;
     inspect) echo '-h --help --raw --config -n --no-tags' ;;
@@ -37,11 +45,11 @@ _atomic_options() {
 # What can stand where no option does.
 _atomic_words() {
     case $1 in
-    '') echo 'install uninstall pull login logout inspect list-tags fsck containers images' ;;
+    '') echo 'install uninstall pull push copy login logout inspect list-tags fsck containers images' ;;
     containers) echo 'list status verify delete' ;;
     images) echo 'list info version inspect history tag help delete verify prune' ;;
     uninstall | 'containers status' | 'containers delete' | 'containers verify') atomic containers list --all -q 2>/dev/null ;;
-    'images delete' | 'images info' | 'images version' | 'images inspect' | 'images history' | \
+    push | 'images delete' | 'images info' | 'images version' | 'images inspect' | 'images history' | \
         'images tag' | 'images help' | 'images verify') atomic images list -q 2>/dev/null ;;
     esac
 }
@@ -50,14 +58,16 @@ _atomic_words() {
 _atomic_value() {
     case $1 in
     --root | --registries.d) mapfile -t COMPREPLY < <(compgen -d -- "$2") ;;
-    --policy | --registries-conf | --authfile | --values | --runtime) mapfile -t COMPREPLY < <(compgen -f -- "$2") ;;
+    --policy | --registries-conf | --authfile | --values | --runtime | --digestfile) mapfile -t COMPREPLY < <(compgen -f -- "$2") ;;
     --storage) mapfile -t COMPREPLY < <(compgen -W ostree -- "$2") ;;
     --after | --before | --requires | --wants)
         mapfile -t COMPREPLY < <(compgen -W "$(
             systemctl list-unit-files --plain --no-legend 2>/dev/null | cut -d ' ' -f 1
         )" -- "$2")
         ;;
-    --set | --filter | --name | --src-creds | --username | --lock-timeout) COMPREPLY=() ;;
+    --multi-arch) mapfile -t COMPREPLY < <(compgen -W 'system all index-only' -- "$2") ;;
+    --src-tls-verify | --dest-tls-verify) mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$2") ;;
+    --set | --filter | --name | --src-creds | --dest-creds | --username | --password | --lock-timeout) COMPREPLY=() ;;
     *) return 1 ;;
     esac
 }
@@ -86,7 +96,7 @@ _atomic() {
         return
     elif [[ $current == -* ]]; then
         mapfile -t COMPREPLY < <(compgen -W "$(_atomic_options "$verb")" -- "$current")
-    elif [[ $verb == install || $verb == pull || $verb == inspect ]]; then
+    elif [[ $verb == install || $verb == pull || $verb == inspect || $verb == copy ]]; then
         mapfile -t COMPREPLY < <(compgen -f -- "$current") # the directory of oci:DIR
     else
         mapfile -t COMPREPLY < <(compgen -W "$(_atomic_words "$verb")" -- "$current")

@@ -39,6 +39,8 @@ VERBS = (
     Verb("install", "install", "install an image as a system container"),
     Verb("uninstall", "uninstall", "remove a system container, keeping its state"),
     Verb("pull", "pull", "pull an image into the store"),
+    Verb("push", "push", "copy an image of the store to a registry"),
+    Verb("copy", "copy", "copy an image from anywhere to anywhere, if the policy accepts it"),
     Verb("login", "login", "log in to a registry"),
     Verb("logout", "logout", "forget the credentials for a registry"),
     Verb("inspect", "inspect", "show an image of a registry or a file, pulling nothing"),

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What every place that images are written to can do; the counterpart of `origin`.
 
-Blobs come first, then manifests, instances before the index that names them; signatures at any time.
-The image has its name, where there is one, only when finish() has returned. Whoever leaves without
-finish() leaves nothing that anybody would take for an image. Each manifest that is written has its
-own media type as `content_type`.
+Blobs come first, then manifests, instances before the index that names them; signatures at any
+time. The image has its name, where there is one, only when finish() has returned. Whoever leaves
+without finish() leaves nothing that anybody would take for an image. Each manifest that is written
+has its own media type as `content_type`.
 """
 
 from collections.abc import Iterable

@@ -50,7 +50,7 @@ class RegistryOrigin:
         credentials: CredentialLookup | None = None,
         patience: Patience | None = None,
     ) -> None:
-        self.reference = single_identity(registries.qualify(source.name))
+        self.reference = _identity(registries.qualify(source.name))
         primary = registries.locate(self.reference)
         self._primary = replace(primary, insecure=primary.insecure or source.plain_http)
         self._credentials = credentials
@@ -188,7 +188,7 @@ class _At:
         raise error
 
 
-def single_identity(reference: DockerReference) -> DockerReference:
+def _identity(reference: DockerReference) -> DockerReference:
     """With a tag or a digest, but not both: what a policy can judge."""
     reference = reference.with_default_tag()
     return reference if reference.digest is None else replace(reference, tag=None)

@@ -17,7 +17,6 @@ from atomic_sys.image.http import Http, Method, Request
 from atomic_sys.image.http_response import NetworkError, Temporary
 from atomic_sys.image.origin import RawManifest
 from atomic_sys.image.registries_conf import Registries
-from atomic_sys.image.registry import single_identity
 from atomic_sys.image.registry_client import RegistryClient
 from atomic_sys.image.retry import Patience
 from atomic_sys.image.tls import Tls
@@ -34,8 +33,9 @@ PutSignatures = Callable[[Digest, tuple[bytes, ...]], None]
 class RegistryWriter:
     """What it takes to write to one repository: the way there, and the way in.
 
-    `reference` is fully qualified and has a tag or a digest. registries.conf says whether its
-    registry is blocked or insecure; it moves nothing that is written.
+    `reference` has a tag or a digest; a name without a host is docker.io's, as with skopeo.
+    registries.conf says whether its registry is blocked or insecure; it moves nothing that is
+    written, and completes no name.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class RegistryWriter:
         credentials: CredentialLookup | None = None,
     ) -> None:
         """Raises InvalidRegistries for a blocked registry."""
-        self.reference = single_identity(registries.qualify(target.name))
+        self.reference = target.reference
         place = registries.locate(self.reference)
         insecure = place.insecure or target.plain_http
         self._tls = Tls.UNVERIFIED if insecure else Tls.VERIFIED
