@@ -78,7 +78,7 @@ class DirectoryDestination:
         """Write the signatures, and manifest.json last. Raises InvalidDirectory."""
         with self._explained():
             for digest, signatures in self._signatures.items():
-                prefix = "" if digest == manifest.digest else f"{digest.hex}-"
+                prefix = "" if digest == manifest.digest else f"{digest.hex}."
                 for number, signature in enumerate(signatures, 1):
                     write_file(self._dfd, f"{prefix}signature-{number}", signature)
             write_file(self._dfd, MANIFEST, manifest.raw)

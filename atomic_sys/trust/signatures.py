@@ -56,11 +56,11 @@ def signatures_at(
 def read_directory_signatures(directory: str, manifest_digest: Digest) -> tuple[SignatureBlob, ...]:
     """The signatures beside the manifest of a `dir:` image, `signature-1` and so on.
 
-    Those of an instance of its index are `HEX-signature-1` and so on. Raises AtomicSysError, as
+    Those of an instance of its index are `HEX.signature-1` and so on. Raises AtomicSysError, as
     read_signatures.
     """
     instance = os.path.join(directory, f"{manifest_digest.hex}.manifest.json")
-    prefix = f"{manifest_digest.hex}-" if os.path.lexists(instance) else ""
+    prefix = f"{manifest_digest.hex}." if os.path.lexists(instance) else ""
 
     def read(number: int) -> tuple[str, bytes | None]:
         path = os.path.join(directory, f"{prefix}signature-{number}")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A real registry: Debian's docker-registry on a loopback port, over plain HTTP."""
+"""A real registry: Debian's docker-registry on a loopback port."""
 
 import contextlib
 import os
@@ -16,8 +16,10 @@ log: {{level: info, formatter: text, accesslog: {{disabled: true}}}}
 storage:
   filesystem: {{rootdirectory: {directory}/blobs}}
   delete: {{enabled: true}}
-http: {{addr: "127.0.0.1:0"}}
-{auth}"""
+http:
+  addr: "127.0.0.1:0"
+{tls}{auth}"""
+_TLS = "  tls: {{certificate: {both}, key: {both}}}\n"
 _BASIC = "auth: {{htpasswd: {{realm: test, path: {directory}/htpasswd}}}}\n"
 # bcrypt, the only kind that it takes, of the user and the password below
 _HTPASSWD = "tester:$2y$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a\n"
@@ -33,11 +35,17 @@ class Door(Enum):
 
 
 @contextlib.contextmanager
-def docker_registry(directory: Path, door: Door = Door.OPEN) -> Iterator[str]:
-    """Run a registry that keeps its blobs in the directory; gives `HOST:PORT`."""
+def docker_registry(
+    directory: Path, door: Door = Door.OPEN, certificate: Path | None = None
+) -> Iterator[str]:
+    """Run a registry that keeps its blobs in the directory; gives `HOST:PORT`.
+
+    It speaks https where there is a certificate, with its key in the same file.
+    """
     config = directory / "registry.yml"
     auth = "" if door is Door.OPEN else _BASIC.format(directory=directory)
-    config.write_text(_CONFIG.format(directory=directory, auth=auth))
+    tls = "" if certificate is None else _TLS.format(both=certificate)
+    config.write_text(_CONFIG.format(directory=directory, tls=tls, auth=auth))
     (directory / "htpasswd").write_text(_HTPASSWD)
     log: list[bytes] = []
     with subprocess.Popen(

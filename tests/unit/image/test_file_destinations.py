@@ -164,7 +164,7 @@ def test_directory(tmp_path: Path) -> None:
     assert origin.manifest(manifest(2).digest).raw == manifest(2).raw
     assert b"".join(origin.blob(PROMISE)) == BLOB
     signatures = {p.name: p.read_bytes() for p in path.glob("*signature-*")}
-    instance = f"{manifest(2).digest.hex}-signature-1"
+    instance = f"{manifest(2).digest.hex}.signature-1"
     assert signatures == {"signature-1": b"a", "signature-2": b"b", instance: b"c"}
     assert (path / "version").read_text() == "Directory Transport Version: 1.1\n"
 

@@ -139,7 +139,7 @@ def test_beside_the_manifest_of_an_instance(tmp_path: Path) -> None:
     (tmp_path / "signature-1").write_bytes(b"\0simple-signing\nx")
     (tmp_path / f"{DIGEST.hex}.manifest.json").write_bytes(b"{}")
     assert read_directory_signatures(str(tmp_path), DIGEST) == ()
-    own = tmp_path / f"{DIGEST.hex}-signature-1"
+    own = tmp_path / f"{DIGEST.hex}.signature-1"
     own.write_bytes(b"\0simple-signing\ny")
     assert read_directory_signatures(str(tmp_path), DIGEST) == (
         SimpleSignature(source=str(own), message=b"y"),
