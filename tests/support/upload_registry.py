@@ -125,7 +125,7 @@ class UploadRegistry:
         if self.mounts and digest in self.blobs.get(source, {}):
             self.blobs.setdefault(repository, {})[digest] = self.blobs[source][digest]
             return Answer(status=201)
-        session = f"{len(self.sessions)}/{repository}"
+        session = f"{len(self.states)}/{repository}"
         self.sessions[session] = bytearray()
         return Answer(status=202, headers=self._location(session) | self.begin_headers)
 

@@ -125,7 +125,7 @@ def test_another_host_takes_the_upload(http: Http, uploads: UploadRegistry) -> N
     uploads.fail("POST begin", Answer(status=401, headers=BASIC))
     with UploadRegistry() as other:
         other.sessions["0/a/b"], other.states["0/a/b"] = bytearray(), 1
-        uploads.states["0/a/b"], uploads.base = 0, other.url
+        uploads.base = other.url
         destination(http, uploads, creds="me:secret").put_blob(PROMISE, chunks())
         assert other.blobs["a/b"] == {str(DIGEST): BLOB}
         assert all("Authorization" not in call.headers for call in other.calls)

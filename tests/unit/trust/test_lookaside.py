@@ -18,6 +18,7 @@ from atomic_sys.trust.lookaside import (
     lookaside_base,
     parse,
     signature_address,
+    staging_base,
 )
 from atomic_sys.trust.scopes import docker_identity, path_identity
 
@@ -154,3 +155,32 @@ YAML_TEXT = st.text(alphabet="a1:-[]{}?'\"!&*|>% \n=<.", max_size=30)
 def test_never_crashes(document: bytes) -> None:
     with contextlib.suppress(InvalidLookaside):
         parse([("f", document)])
+
+
+@pytest.mark.parametrize(
+    ("document", "base"),
+    [
+        (b"{}", DEFAULT_LOOKASIDE),
+        (b"default-docker: {lookaside: file:///read}", "file:///read"),
+        (b"default-docker: {lookaside: https://h, lookaside-staging: file:///w}", "file:///w"),
+        (b"default-docker: {sigstore: https://h, sigstore-staging: file:///w}", "file:///w"),
+        (
+            b"default-docker: {lookaside-staging: file:///w}\ndocker: {h.io: {lookaside: file:///r}}",
+            "file:///r",
+        ),
+        (
+            b"docker: {h.io: {use-sigstore-attachments: true}, h.io/a: {lookaside-staging: file:///a}}",
+            "file:///a",
+        ),
+    ],
+)
+def test_where_signatures_are_written(document: bytes, base: str) -> None:
+    identity = docker_identity(DockerReference.parse("h.io/a/b:1"))
+    assert staging_base(parse([("f", document)]), identity) == base
+
+
+@pytest.mark.parametrize("address", ["https://h/x", "http://h/x", "ftp://h/x", "file://x"])
+def test_where_signatures_cannot_be_written(address: str) -> None:
+    document = f"default-docker: {{lookaside: '{address}'}}".encode()
+    with pytest.raises(InvalidLookaside):
+        staging_base(parse([("f", document)]), docker_identity(DockerReference.parse("h/a:1")))
