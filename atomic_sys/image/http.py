@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Self
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 from atomic_sys import __version__
 from atomic_sys.image.certificates import Certificates
@@ -216,8 +216,8 @@ def _checked(url: str) -> str:
 
 def _redirected(request: Request, response: Response) -> Request:
     """The request that a redirect asks for."""
-    location = response.header("Location")
-    if not location:
+    url = response.location()
+    if url is None:
         raise NetworkError(f"{_shown(request.url)}: a redirect to nowhere")
     if request.form is not None:
         raise NetworkError(f"{_shown(request.url)}: a redirect of what is meant for it alone")
@@ -226,7 +226,6 @@ def _redirected(request: Request, response: Response) -> Request:
             raise NetworkError(f"{_shown(request.url)}: a redirect that would be another request")
         if isinstance(request.body, Stream):
             raise NetworkError(f"{_shown(request.url)}: a redirect of what cannot be sent again")
-    url = urljoin(request.url, location)
     old, new = _checked(request.url), _checked(url)
     if old.startswith("https:") and not new.startswith("https:"):
         raise NetworkError(f"{old} redirects to {new}: refusing to leave https")

@@ -9,7 +9,7 @@ import contextlib
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from atomic_sys.image.auth import Access, AccessDenied, Server
 from atomic_sys.image.http import Http, Request, Stream
@@ -140,13 +140,22 @@ class RegistryClient:
 
 def _is_at(url: str, server: Server) -> bool:
     """Whether the URL is the registry's own. Raises NetworkError where it leaves https."""
-    parts = urlsplit(url)
-    if server.url.startswith("https:") and parts.scheme != "https":
+    asked, own = urlsplit(url), urlsplit(server.url)
+    if own.scheme == "https" and asked.scheme != "https":
         raise NetworkError(
-            f"{server.host} wants an upload at {parts.scheme}://{parts.netloc}, without https",
+            f"{server.host} wants an upload at {asked.scheme}://{asked.netloc}, without https",
             hint="a proxy before a registry must tell it X-Forwarded-Proto: https",
         )
-    return f"{parts.scheme}://{parts.netloc}" == server.url
+    return _authority(asked) == _authority(own)
+
+
+def _authority(parts: SplitResult) -> tuple[str, str | None, int]:
+    """Scheme, host and port, the default one spelled out."""
+    try:
+        port = parts.port
+    except ValueError:
+        raise NetworkError(f"invalid port in {parts.netloc[:300]!r}") from None
+    return parts.scheme, parts.hostname, port or {"https": 443}.get(parts.scheme, 80)
 
 
 def _authorized(request: Request, server: Server, authorization: str | None) -> Request:

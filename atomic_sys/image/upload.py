@@ -11,7 +11,7 @@ import re
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from urllib.parse import urlencode, urljoin, urlsplit, urlunsplit
+from urllib.parse import urlencode, urlsplit, urlunsplit
 
 from atomic_sys.image.http import Method, Request, Stream
 from atomic_sys.image.http_response import NetworkError, Response, Temporary
@@ -38,9 +38,8 @@ class Session:
     used: bool = False
 
     def follow(self, response: Response) -> None:
-        """Go on where the answer says, if it says anything; its address may be a relative one."""
-        if location := response.header("Location"):
-            self.location = urljoin(response.url, location)
+        """Go on where the answer says, if it says anything. Raises NetworkError."""
+        self.location = response.location() or self.location
 
 
 class UploadLost(Temporary):
@@ -178,14 +177,14 @@ def _session(response: Response, what: str, hint: str | None = None) -> Session:
         error = response.failure(what)
         error.hint = hint if response.status in (401, 403) else None
         raise error
-    location = response.header("Location")
-    if not location:
+    location = response.location()
+    if location is None:
         raise NetworkError(f"{what}: the registry does not say where to")
     least = response.header("OCI-Chunk-Min-Length") or ""
     wanted = int(least[:18]) if least.isascii() and least.isdecimal() else 0
     if wanted > _LARGEST_CHUNK:
         raise NetworkError(f"{what}: the registry wants chunks of {wanted} bytes")
-    return Session(location=urljoin(response.url, location), chunk=max(CHUNK, wanted))
+    return Session(location=location, chunk=max(CHUNK, wanted))
 
 
 def _with_query(url: str, more: dict[str, str]) -> str:

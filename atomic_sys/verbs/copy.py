@@ -127,6 +127,8 @@ def _into_store(
     """Pull under another name; an image that is in the store gets one more name."""
     if wanted.extent is not Extent.SYSTEM:
         raise UsageError(f"{target}: the store holds the image for one platform, and no index")
+    if wanted.keep is Signatures.REMOVE:
+        raise UsageError(f"{target}: the store keeps signatures, to judge the image again")
     judge, store = make_judge(host), host.store
     if isinstance(source, StoredSource):
         image = require_image(store, source.name)

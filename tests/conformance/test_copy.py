@@ -128,6 +128,10 @@ def test_names_in_the_store(world: World, root: Root) -> None:
     assert len({image["digest"] for image in listed}) == 1
     said = root.atomic("copy", "--all", f"{world.layout}:multi", "ostree:all:1", status=2)
     assert "one platform" in said
+    kept = ("--remove-signatures", f"{world.layout}:multi", "ostree:all:1")
+    assert "keeps signatures" in root.atomic("copy", *kept, status=2)
+    same = f"dir:{root.path}/x"
+    assert "to itself" in root.atomic("copy", same, f"{same}/../x", status=2)
     said = root.atomic("push", "here:1", status=2)
     assert "HOST/here:1" in said
 

@@ -169,3 +169,9 @@ def test_registry_message(body: bytes, message: str) -> None:
 def test_registry_message_is_short() -> None:
     body = json.dumps({"errors": [{"code": "A", "message": "x" * 5000}] * 100}).encode()
     assert len(registry_message(body)) < 400
+
+
+def test_a_redirect_to_no_address(http: Http, registry: FakeRegistry) -> None:
+    registry.replies["/a"] = Reply(status=307, headers={"Location": "http://[::1"})
+    with pytest.raises(NetworkError, match="sends us to"):
+        http.get_document(f"{registry.url}/a", 5)

@@ -132,6 +132,20 @@ def test_another_host_takes_the_upload(http: Http, uploads: UploadRegistry) -> N
     assert "Authorization" in uploads.called("POST begin")[-1].headers
 
 
+def test_the_same_host_spelled_otherwise(http: Http, uploads: UploadRegistry) -> None:
+    uploads.base = uploads.url.replace("http:", "HTTP:")
+    uploads.fail("POST begin", Answer(status=401, headers=BASIC))
+    destination(http, uploads, creds="me:secret").put_blob(PROMISE, chunks())
+    assert "Authorization" in uploads.called("PATCH upload")[0].headers
+
+
+@pytest.mark.parametrize("location", ["http://[::1", "http://h:x/", "ftp://h/"])
+def test_no_address(http: Http, uploads: UploadRegistry, location: str) -> None:
+    uploads.base = location
+    with pytest.raises(NetworkError):
+        destination(http, uploads).put_blob(PROMISE, chunks())
+
+
 def test_redirected(http: Http, uploads: UploadRegistry) -> None:
     with UploadRegistry() as other:
         to_begin = {"Location": f"{other.url}/v2/a/b/blobs/uploads/"}
