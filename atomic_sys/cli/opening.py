@@ -11,7 +11,7 @@ from atomic_sys.image.auth_file import Password, parse_option
 def open_host(
     options: GlobalOptions,
     *,
-    lock_timeout: float = DEFAULT_LOCK_TIMEOUT,
+    lock_timeout: float | None = None,
     source_credentials: str | None = None,
     destination_credentials: str | None = None,
 ) -> Host:
@@ -19,6 +19,7 @@ def open_host(
 
     Raises UsageError for credentials that are not `USER[:PASSWORD]`.
     """
+    given = options.lock_timeout if lock_timeout is None else lock_timeout
     return Host(
         HostOptions(
             root=options.root,
@@ -28,7 +29,10 @@ def open_host(
             authfile=options.authfile,
             source_credentials=_credentials(source_credentials),
             destination_credentials=_credentials(destination_credentials),
-            lock_timeout=lock_timeout,
+            lock_timeout=DEFAULT_LOCK_TIMEOUT if given is None else given,
+            override_os=options.override_os,
+            override_arch=options.override_arch,
+            override_variant=options.override_variant,
         ),
         os.environ,
     )

@@ -106,9 +106,9 @@ def copy(
         blobs = 0
         if wanted.extent is not Extent.INDEX_ONLY:
             layers = (layer for manifest in accepted.manifests for layer in manifest.layers)
-            blobs += transfer.run(_each_once(layers, report), "blob")
+            blobs += transfer.run(_each_once(layers), "blob")
             configs = (manifest.config for manifest in accepted.manifests)
-            blobs += transfer.run(_each_once(configs, report), "config")
+            blobs += transfer.run(_each_once(configs), "config")
         report.say("Writing manifest to image destination")
         *others, top = map(_typed, accepted.documents)
         for other in others:
@@ -169,13 +169,8 @@ def _messages(signatures: Iterable[SignatureBlob], digest: Digest) -> tuple[byte
     return tuple(messages)
 
 
-def _each_once(blobs: Iterable[Descriptor], report: Report) -> tuple[Descriptor, ...]:
-    """The blobs that are copied: one with `urls` is fetched there by whoever uses the image."""
-    found = {blob.digest: blob for blob in blobs}
-    for blob in found.values():
-        if blob.urls:
-            report.say(f"Skipping foreign layer {blob.digest}")
-    return tuple(blob for blob in found.values() if not blob.urls)
+def _each_once(blobs: Iterable[Descriptor]) -> tuple[Descriptor, ...]:
+    return tuple({blob.digest: blob for blob in blobs}.values())
 
 
 def _typed(document: Document) -> RawManifest:

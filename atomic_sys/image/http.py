@@ -65,8 +65,9 @@ class Stream:
 class Request:
     """What to do; a form is POSTed, and nothing is redirected with it.
 
-    `headers` may hold an Authorization, which stays with the host of `url`; `patience` is how many
-    seconds may pass without a byte.
+    `headers` may hold an Authorization, which stays with the host of `url`. `trust_as` is a
+    `HOST[:PORT]` whose certificate authorities count here too. `patience` is how many seconds may
+    pass without a byte.
     """
 
     url: str
@@ -76,6 +77,7 @@ class Request:
     form: Mapping[str, str] | None = field(default=None, repr=False)
     body: bytes | Stream | None = field(default=None, repr=False)
     patience: float = READ_TIMEOUT
+    trust_as: str | None = None
 
 
 class Http:
@@ -139,6 +141,10 @@ class Http:
         secure = server.startswith("https:")
         host = server.partition("://")[2]
         certificates = self._certificates(host) if secure else Certificates()
+        if secure and request.trust_as is not None:
+            more = self._certificates(request.trust_as).authorities
+            both = dict.fromkeys((*certificates.authorities, *more))
+            certificates = replace(certificates, authorities=tuple(both))
         key = (request.tls, certificates)
         with self._lock:
             idle = self._idle.setdefault(key, [])

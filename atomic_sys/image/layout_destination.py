@@ -16,6 +16,7 @@ from atomic_sys.errors import AtomicSysError
 from atomic_sys.fs.atomic import read_file, write_file, write_stream
 from atomic_sys.fs.directory import make_directories, open_root
 from atomic_sys.fs.lock import directory_locked
+from atomic_sys.image.foreign import foreign_urls
 from atomic_sys.image.layout import INDEX_LIMIT, MARKER, TAG, VERSION, InvalidLayout
 from atomic_sys.image.origin import RawManifest
 from atomic_sys.model import manifest as documents
@@ -61,7 +62,12 @@ class LayoutDestination:
         return str(self._target)
 
     def has_blob(self, blob: Descriptor) -> bool:
-        """Whether there is such a file, of the right size. Raises InvalidLayout."""
+        """Whether there is such a file, of the right size; a foreign layer stays away.
+
+        Raises InvalidLayout.
+        """
+        if foreign_urls(blob):
+            return True
         with self._explained():
             try:
                 found = os.stat(

@@ -13,6 +13,7 @@ from typing import Self
 from atomic_sys.image.auth import Access, AccessDenied
 from atomic_sys.image.auth_file import Credentials
 from atomic_sys.image.credentials import CredentialLookup
+from atomic_sys.image.foreign import foreign_urls
 from atomic_sys.image.http import Http, Method, Request
 from atomic_sys.image.http_response import NetworkError, Temporary
 from atomic_sys.image.origin import RawManifest
@@ -104,7 +105,12 @@ class RegistryDestination:
         return f"docker://{self._writer.reference}"
 
     def has_blob(self, blob: Descriptor) -> bool:
-        """Whether the repository has it, or has it now from another one. Raises NetworkError."""
+        """Whether the repository has it, or has it now from another one; a foreign layer stays away.
+
+        Raises NetworkError.
+        """
+        if foreign_urls(blob):
+            return True
         if self._patience.call(partial(self._is_there, blob.digest)):
             return True
         own = self._writer.reference.path

@@ -17,9 +17,16 @@ from atomic_sys.model.digest import Digest
 from atomic_sys.model.layer import LayerStream, Metadata
 from atomic_sys.model.reference import ImageName, InvalidReference
 from atomic_sys.store import images, ingest, prune, rootfs
-from atomic_sys.store.checkout import check_out
+from atomic_sys.store.checkout import Content, check_out
 from atomic_sys.store.commits import TreeReader, store_commit
-from atomic_sys.store.images import ImageToStore, LayerImport, LayerReport, StoredImage
+from atomic_sys.store.images import (
+    DamagedImage,
+    ImageToStore,
+    LayerImport,
+    LayerReport,
+    StoredImage,
+    Survey,
+)
 from atomic_sys.store.integrity import ObjectName
 from atomic_sys.store.objects import Checksum, Commit
 from atomic_sys.store.prune import PruneReport
@@ -131,13 +138,25 @@ class Store:
     def _store_rootfs(self, transaction: Transaction, layers: tuple[Digest, ...]) -> Checksum:
         return store_commit(transaction, rootfs.merged(self.repository, layers), {})
 
+    def survey(self) -> Survey:
+        """All images, sorted by their encoded names; a damaged one does not hide the others."""
+        found: list[StoredImage] = []
+        damaged: list[DamagedImage] = []
+        for ref in self.repository.ref_names(f"refs/heads/{images.IMAGES.rstrip('/')}"):
+            if images.is_blob(ref):
+                continue
+            name = images.decode_name(ref)
+            try:
+                image = self.image(name)
+            except Damaged as error:
+                damaged.append(DamagedImage(name=name, problem=str(error)))
+            else:
+                found += [] if image is None else [image]  # removed since it was listed
+        return Survey(images=tuple(found), damaged=tuple(damaged))
+
     def images(self) -> tuple[StoredImage, ...]:
-        """All images, sorted by their encoded names. Raises Damaged."""
-        found = []
-        for ref, checksum in self.repository.refs(f"refs/heads/{images.IMAGES.rstrip('/')}"):
-            if not images.is_blob(ref):
-                found.append(self._image(images.decode_name(ref), checksum))
-        return tuple(found)
+        """All images that can be read, sorted by their encoded names."""
+        return self.survey().images
 
     def image(self, name: ImageName) -> StoredImage | None:
         """The image of exactly this name. Raises Damaged."""
@@ -156,7 +175,10 @@ class Store:
         return int(text) if text is not None and text.isdecimal() else None
 
     def find(self, text: str) -> tuple[StoredImage, ...]:
-        """The image of this name, else all whose id (manifest digest) begins with it."""
+        """The image of this name, else all whose id (manifest digest) begins with it.
+
+        Raises Damaged when the image of this name is.
+        """
         with contextlib.suppress(InvalidReference):
             image = self.image(ImageName.parse(text))
             if image is not None:
@@ -168,8 +190,8 @@ class Store:
 
     def signatures(self, image: StoredImage) -> tuple[bytes, ...]:
         """The signatures that were stored with the image. Raises Damaged."""
-        root = TreeReader(self.repository).load(self.repository.commit(bytes.fromhex(image.commit)))
-        tree = Tree(self.repository, root, image.commit)
+        name = bytes.fromhex(image.commit)
+        tree = self._tree((name, self.repository.commit(name)))
         found = []
         for number in range(1, image.signature_count + 1):
             content = tree.read_file(f"signature-{number}", _DOCUMENT_LIMIT)
@@ -184,8 +206,7 @@ class Store:
         found = None if digest is None else self._commit_of(images.blob_ref(digest))
         if digest is None or found is None:
             raise NotFound(f"image {image.name} has no config in the store", hint="pull it again")
-        root = TreeReader(self.repository).load(found[1])
-        content = Tree(self.repository, root, found[0].hex()).read_file("content", _DOCUMENT_LIMIT)
+        content = self._tree(found).read_file("content", _DOCUMENT_LIMIT)
         if content is None or not digest.matches(content):
             raise Damaged(f"image {image.name}: its config is damaged", hint="pull it again")
         return content
@@ -203,6 +224,13 @@ class Store:
             found = self._commit_of(ref)
         if found is None:
             raise Damaged(f"image {image.name}: its root file system is not in the store")
+        return self._tree(found)
+
+    def tree_below(self, image: StoredImage) -> Tree:
+        """All of its layers but the last one. Raises NotFound for a missing layer, Damaged."""
+        return Tree(self.repository, rootfs.merged(self.repository, image.layers[:-1]), "")
+
+    def _tree(self, found: tuple[Checksum, Commit]) -> Tree:
         return Tree(self.repository, TreeReader(self.repository).load(found[1]), found[0].hex())
 
     def rootfs(self, commit: str, digest: Digest) -> Tree:
@@ -212,14 +240,14 @@ class Store:
         """
         return rootfs.tree_of(self.repository, commit, digest)
 
-    def check_out(self, tree: Tree, dfd: int, name: str) -> str:
+    def check_out(self, tree: Tree, dfd: int, name: str, content: Content = Content.LINKS) -> str:
         """Check the tree out as the new directory `name` below `dfd`; returns its commit.
 
-        Nothing is synced. Raises FileExistsError, AtomicSysError where hard links cannot work,
-        Damaged, Busy, OSError.
+        Nothing is synced. Raises FileExistsError, AtomicSysError where hard links are wanted and
+        cannot work, Damaged, Busy, OSError.
         """
         with self.in_use():
-            check_out(self.repository, tree.root, dfd, name)
+            check_out(self.repository, tree.root, dfd, name, content)
         return tree.commit
 
     def restore_rootfs(self, image: StoredImage) -> None:
@@ -242,7 +270,7 @@ class Store:
 
     def tag_image(self, image: StoredImage, name: ImageName) -> None:
         """Give the image one more name, which another image may have had. Raises Busy, OSError."""
-        if self.image(image.name) is None:
+        if self.repository.read_ref(images.image_ref(image.name)) is None:
             raise NotFound(f"there is no image {image.name}")
         with self.in_use(), Transaction.open(self.repository) as transaction:
             transaction.commit([(images.image_ref(name), bytes.fromhex(image.commit))])

@@ -2,17 +2,15 @@
 """`atomic fsck` and `atomic images verify`: check the store, and repair what can be repaired."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from atomic_sys.engine.repair import Repair, Repairer, plan_repairs, refs_of
 from atomic_sys.engine.report import Report
 from atomic_sys.engine.sources import stored_source
-from atomic_sys.errors import AtomicSysError, Damaged
+from atomic_sys.errors import AtomicSysError
 from atomic_sys.host import Host
 from atomic_sys.model.reference import ImageName
 from atomic_sys.store.fsck import FsckReport, fsck
-from atomic_sys.store.images import IMAGES, StoredImage, decode_name, is_blob
 from atomic_sys.verbs.images import find_images
 from atomic_sys.verbs.support import locate, make_judge
 
@@ -40,7 +38,7 @@ def check_store(
     repaired: tuple[str, ...] = ()
     failed: tuple[str, ...] = ()
     if repair and not found.clean:
-        repaired, failed = _repair(tuple(plan_repairs(found, _readable(host))), host, report)
+        repaired, failed = _repair(tuple(plan_repairs(found, host.store.images())), host, report)
         found = _check(host, advance)
         host.store.discard(found.unreadable)  # a pull makes them anew, maybe by the same names
         if not found.broken:  # or what is below a damaged directory would look like one
@@ -64,7 +62,7 @@ def verify_images(
     found = _check(host, advance)
     repaired: tuple[str, ...] = ()
     failed: tuple[str, ...] = ()
-    plans = [plan for plan in plan_repairs(found, _readable(host)) if plan.image.name in chosen]
+    plans = [plan for plan in plan_repairs(found, host.store.images()) if plan.image.name in chosen]
     if repair and plans:
         repaired, failed = _repair(plans, host, report)
         found = _check(host, advance)
@@ -101,17 +99,6 @@ def _repair(
         else:
             repaired.append(str(plan.image.name))
     return tuple(repaired), tuple(failed)
-
-
-def _readable(host: Host) -> tuple[StoredImage, ...]:
-    """The images whose own commits can be read; of the others not even the source is known."""
-    found = []
-    for ref, _ in host.store.repository.refs(f"refs/heads/{IMAGES.rstrip('/')}"):
-        with suppress(Damaged):
-            image = None if is_blob(ref) else host.store.image(decode_name(ref))
-            if image is not None:
-                found.append(image)
-    return tuple(found)
 
 
 def _problems(

@@ -166,7 +166,7 @@ def test_index_only(world: World, root: Root) -> None:
 
 def test_tls_and_password(world: World, root: Root, tmp_path: Path) -> None:
     certificate = make_certificate(tmp_path / "both.pem")
-    with docker_registry(tmp_path, Door.BASIC, certificate) as host:
+    with docker_registry(tmp_path, Door.BASIC, certificate=certificate) as host:
         target = f"docker://{host}/a/b:1"
         source = f"{world.layout}:multi"
         assert "certificate" in root.atomic("copy", "--dest-creds", LOGIN, source, target, status=1)

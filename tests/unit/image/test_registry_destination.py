@@ -2,6 +2,7 @@
 """Images written to a registry that refuses, redirects and contradicts."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,16 @@ def test_an_empty_blob(http: Http, uploads: UploadRegistry) -> None:
     empty = Descriptor(media_type="x", digest=Digest.of(b""), size=0, annotations={})
     destination(http, uploads).put_blob(empty, ())
     assert uploads.blobs["a/b"] == {str(empty.digest): b""}
+
+
+def test_a_foreign_layer(http: Http, uploads: UploadRegistry) -> None:
+    """It is left where it is; an address at any other blob means nothing."""
+    kind = "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip"
+    layer = replace(PROMISE, urls=("https://example.invalid/",))
+    place = destination(http, uploads)
+    assert place.has_blob(replace(layer, media_type=kind))
+    assert not uploads.calls
+    assert not place.has_blob(layer)
 
 
 def test_by_digest(http: Http, uploads: UploadRegistry) -> None:
