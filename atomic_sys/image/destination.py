@@ -23,7 +23,7 @@ class Destination(Protocol):
         """What to call it in a message."""
 
     def has_blob(self, blob: Descriptor) -> bool:
-        """Whether the blob need not be sent: it is there, was taken from a neighbour, or is foreign.
+        """Whether the blob need not be sent: it is there, came from a neighbour, or is foreign.
 
         Raises AtomicSysError.
         """

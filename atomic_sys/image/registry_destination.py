@@ -105,7 +105,7 @@ class RegistryDestination:
         return f"docker://{self._writer.reference}"
 
     def has_blob(self, blob: Descriptor) -> bool:
-        """Whether the repository has it, or has it now from another one; a foreign layer stays away.
+        """Whether the repository has it, or has it now from another; a foreign layer stays away.
 
         Raises NetworkError.
         """

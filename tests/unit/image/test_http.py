@@ -175,3 +175,11 @@ def test_a_redirect_to_no_address(http: Http, registry: FakeRegistry) -> None:
     registry.replies["/a"] = Reply(status=307, headers={"Location": "http://[::1"})
     with pytest.raises(NetworkError, match="sends us to"):
         http.get_document(f"{registry.url}/a", 5)
+
+
+def test_the_body_of_a_redirect_is_not_read(http: Http, registry: FakeRegistry) -> None:
+    """requests reads it whole, also where it is told not to follow."""
+    headers = {"Location": f"{registry.url}/b"}
+    registry.replies["/a"] = Reply(status=307, headers=headers, body=b"x" * 65536, endless=True)
+    registry.replies["/b"] = Reply(body=b"done")
+    assert http.get_document(f"{registry.url}/a", 5) == b"done"
