@@ -140,10 +140,7 @@ class Uploads:
             body=body,
         )
         with self._client.send(request) as response:
-            if response.status in _LOST:
-                raise UploadLost(str(response.failure(what)))
-            if not 200 <= response.status < 300:
-                raise response.failure(what)
+            _check(response, what)
             session.follow(response)
 
     def _commit(self, session: Session, digest: Digest) -> None:
@@ -154,9 +151,15 @@ class Uploads:
             patience=_COMMIT_PATIENCE,
         )
         with self._client.send(request) as response:
-            if not 200 <= response.status < 300:
-                raise response.failure(f"blob {digest}")
+            _check(response, f"blob {digest}")
             check_digest(response, digest, "blob")
+
+
+def _check(response: Response, what: str) -> None:
+    if response.status in _LOST:
+        raise UploadLost(str(response.failure(what)))
+    if not 200 <= response.status < 300:
+        raise response.failure(what)
 
 
 def check_digest(response: Response, digest: Digest, what: str) -> None:

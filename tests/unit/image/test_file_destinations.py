@@ -69,6 +69,7 @@ def test_other_images_of_a_layout_stay(tmp_path: Path) -> None:
         "1": str(manifest(4).digest),
     }
     index = json.loads((tmp_path / "index.json").read_bytes())
+    assert len(index["manifests"]) == 3, "and the former image of a tag has gone"
     index["annotations"] = {"theirs": "ä"}
     index["manifests"][0]["platform"] = {"os": "linux", "architecture": "arm"}
     (tmp_path / "index.json").write_text(json.dumps(index))

@@ -71,6 +71,16 @@ def test_beginning_anew(http: Http, uploads: UploadRegistry, gone: Answer) -> No
     assert uploads.cancelled == ["0/a/b"]
 
 
+def test_lost_at_the_end(http: Http, uploads: UploadRegistry) -> None:
+    uploads.fail("PUT upload", Answer(status=404))
+    place = destination(http, uploads)
+    with pytest.raises(Temporary):
+        place.put_blob(PROMISE, chunks())
+    place.put_blob(PROMISE, chunks())
+    assert uploads.blobs["a/b"] == {str(DIGEST): BLOB}
+    assert len(uploads.called("POST begin")) == 2
+
+
 def test_a_registry_that_changes_its_mind(http: Http, uploads: UploadRegistry) -> None:
     """It says how far it came, and then takes no rest: the next attempt begins anew."""
     uploads.fail("PATCH upload", Answer(cut=1000), *[Answer(status=416)] * 4)
