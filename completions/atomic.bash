@@ -13,6 +13,14 @@ _atomic_options() {
         ;;
     uninstall) echo '-h --help --storage --lock-timeout' ;;
     pull) echo '-h --help --storage --src-creds --json --lock-timeout' ;;
+    push)
+        echo '-h --help -u --username -p --password --anonymous --insecure --storage --src-creds --dest-creds'
+        echo '--dest-tls-verify --remove-signatures --digestfile -q --quiet --json --authfile --lock-timeout'
+        ;;
+    copy)
+        echo '-h --help -a --all --multi-arch --preserve-digests --src-creds --src-tls-verify --dest-creds'
+        echo '--dest-tls-verify --remove-signatures --digestfile -q --quiet --json --authfile --lock-timeout'
+        ;;
     sign)
         echo '-h --help --sign-by --sign-by-sigstore-private-key --sign-passphrase-file --sign-identity'
         echo '-d --directory -g --gnupghome -a --all --json'
@@ -71,7 +79,7 @@ _atomic_options() {
 _atomic_words() {
     case $1 in
     '')
-        echo 'install uninstall run stop pull sign login logout inspect list-tags mount unmount fsck'
+        echo 'install uninstall run stop pull push copy sign login logout inspect list-tags mount unmount fsck'
         echo 'containers images trust'
         ;;
     mount)
@@ -86,7 +94,7 @@ _atomic_words() {
         'containers stats' | 'containers status' | 'containers delete' | 'containers verify' | \
         'containers update' | 'containers rollback' | 'containers deployments' | 'containers hold' | \
         'containers unhold') atomic containers list --all -q 2>/dev/null ;;
-    'images delete' | 'images update' | 'images info' | 'images version' | 'images inspect' | 'images history' | \
+    push | 'images delete' | 'images update' | 'images info' | 'images version' | 'images inspect' | 'images history' | \
         'images diff' | 'images checkout' | 'images tag' | 'images help' | 'images verify') atomic images list -q 2>/dev/null ;;
     esac
 }
@@ -96,7 +104,7 @@ _atomic_value() {
     case $1 in
     --root | --registries.d | --directory | --gnupghome) mapfile -t COMPREPLY < <(compgen -d -- "$2") ;;
     --policy | --registries-conf | --authfile | --values | --runtime | --sign-by-sigstore-private-key | \
-        --sign-passphrase-file | --output-prefix) mapfile -t COMPREPLY < <(compgen -f -- "$2") ;;
+        --sign-passphrase-file | --output-prefix | --digestfile) mapfile -t COMPREPLY < <(compgen -f -- "$2") ;;
     --storage) mapfile -t COMPREPLY < <(compgen -W ostree -- "$2") ;;
     --format) mapfile -t COMPREPLY < <(compgen -W json -- "$2") ;;
     --after | --before | --requires | --wants)
@@ -104,7 +112,9 @@ _atomic_value() {
             systemctl list-unit-files --plain --no-legend 2>/dev/null | cut -d ' ' -f 1
         )" -- "$2")
         ;;
-    --set | --unset | --rebase | --settle | --to | --filter | --name | --src-creds | --username | --sign-by | --sign-identity | --lock-timeout | --override-* | -o | --options) COMPREPLY=() ;;
+    --multi-arch) mapfile -t COMPREPLY < <(compgen -W 'system all index-only' -- "$2") ;;
+    --src-tls-verify | --dest-tls-verify) mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$2") ;;
+    --set | --unset | --rebase | --settle | --to | --filter | --name | --src-creds | --dest-creds | --username | --password | --sign-by | --sign-identity | --lock-timeout | --override-* | -o | --options) COMPREPLY=() ;;
     *) return 1 ;;
     esac
 }
@@ -140,7 +150,7 @@ _atomic() {
         mapfile -t COMPREPLY < <(compgen -W "$(_atomic_options "$verb")" -- "$current")
     elif [[ $verb == unmount ]]; then
         mapfile -t COMPREPLY < <(compgen -d -- "$current")
-    elif [[ $verb == install || $verb == pull || $verb == sign || $verb == inspect ]]; then
+    elif [[ $verb == install || $verb == pull || $verb == sign || $verb == inspect || $verb == copy ]]; then
         mapfile -t COMPREPLY < <(compgen -f -- "$current") # the directory of oci:DIR
     else
         mapfile -t COMPREPLY < <(compgen -W "$(_atomic_words "$verb" "$current")" -- "$current")

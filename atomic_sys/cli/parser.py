@@ -43,6 +43,8 @@ VERBS = (
     Verb("run", "run", "start a container, or run a command in it", takes_command=True),
     Verb("stop", "stop", "stop containers"),
     Verb("pull", "pull", "pull an image into the store"),
+    Verb("push", "push", "copy an image of the store to a registry"),
+    Verb("copy", "copy", "copy an image from anywhere to anywhere, if the policy accepts it"),
     Verb("sign", "sign", "sign images"),
     Verb("login", "login", "log in to a registry"),
     Verb("logout", "logout", "forget the credentials for a registry"),

@@ -22,7 +22,8 @@ from atomic_sys.model.strict_json import as_object
 
 INDEX_LIMIT = 4 << 20  # bytes
 TAG = "org.opencontainers.image.ref.name"
-_VERSION = "1.0.0"
+MARKER = "oci-layout"
+VERSION = "1.0.0"
 _MARKER_LIMIT = 4096  # bytes of the file oci-layout
 
 
@@ -89,11 +90,11 @@ class LayoutOrigin:
             yield from verified(chunks_of(stream), descriptor.digest, descriptor.size)
 
     def _check_version(self) -> None:
-        with self._file("oci-layout", "oci-layout") as stream:
-            marker = read_limited(stream, _MARKER_LIMIT, "oci-layout")
-        body = as_object(strict_json.loads(marker, "oci-layout"), "oci-layout")
+        with self._file(MARKER, MARKER) as stream:
+            marker = read_limited(stream, _MARKER_LIMIT, MARKER)
+        body = as_object(strict_json.loads(marker, MARKER), MARKER)
         version = body.get("imageLayoutVersion")
-        if version != _VERSION:
+        if version != VERSION:
             raise InvalidLayout(f"{self.description}: unknown layout version {version!r}")
 
     def _chosen(self) -> Descriptor:
