@@ -45,15 +45,16 @@ def import_layers(
         with (
             doing(f"fetching layer {layer.descriptor.digest}"),
             report.transfer(layer.descriptor) as advance,
+            store.recording() as skeleton,
         ):
             chunks = _counted(origin.blob(layer.descriptor), advance, stop)
-            stream = read_layer(chunks, diff_id=layer.diff_id)
+            stream = read_layer(chunks, diff_id=layer.diff_id, recorder=skeleton)
             job = LayerImport(
                 digest=layer.descriptor.digest,
                 diff_id=layer.diff_id,
                 compressed_size=layer.descriptor.size,
             )
-            done = store.import_layer(job, stream)
+            done = store.import_layer(job, stream, skeleton)
         for path in done.left_out:
             log.warn(f"layer {layer.descriptor.digest}: left out {path}")
 

@@ -13,11 +13,13 @@ from atomic_sys.fs.atomic import TEMPORARY_SUFFIX
 from atomic_sys.store.images import (
     IMAGES,
     ROOTFS,
+    TARS,
     blob_ref,
     decode_name,
     is_blob,
     read_image,
     rootfs_ref,
+    tar_ref,
 )
 from atomic_sys.store.objects import Checksum, ObjectKind, decode_commit, decode_dirtree
 from atomic_sys.store.recovery import objects
@@ -44,7 +46,7 @@ def prune(repository: Repository, keep: Collection[str]) -> PruneReport:
     doomed = [
         ref
         for ref, commit in repository.refs()
-        if ref.startswith((IMAGES, ROOTFS))
+        if ref.startswith((IMAGES, ROOTFS, TARS))
         and _is_ours(ref)
         and ref not in needed
         and commit.hex() not in keep
@@ -77,6 +79,7 @@ def _needed_refs(repository: Repository) -> set[str]:
         encoded = ref.removeprefix(IMAGES)
         image = read_image(decode_name(encoded), name, repository.commit(name))
         needed.update(blob_ref(layer) for layer in image.layers)
+        needed.update(tar_ref(layer) for layer in image.layers)
         needed.add(rootfs_ref(image.digest))
         if image.config_digest is not None:
             needed.add(blob_ref(image.config_digest))

@@ -24,6 +24,7 @@ from atomic_sys.store.objects import Checksum, Commit
 from atomic_sys.store.prune import PruneReport
 from atomic_sys.store.recovery import recover, stale_marks
 from atomic_sys.store.repository import Mode, Repository
+from atomic_sys.store.skeleton import LayerTar, SkeletonWriter, layer_tar, recording
 from atomic_sys.store.transaction import Transaction
 from atomic_sys.store.tree import IMPLIED, Directory, merge
 from atomic_sys.store.view import Tree
@@ -86,14 +87,31 @@ class Store:
         except Damaged:
             return None  # as good as not there: it is imported again
 
-    def import_layer(self, layer: LayerImport, stream: LayerStream) -> LayerReport:
+    def recording(self) -> contextlib.AbstractContextManager[SkeletonWriter]:
+        """What a layer's stream and import_layer() are to be given, to have its archive again."""
+        return recording(self.repository)
+
+    def import_layer(
+        self, layer: LayerImport, stream: LayerStream, skeleton: SkeletonWriter | None = None
+    ) -> LayerReport:
         """Import a layer from a stream that verifies itself, and name it when it has ended well.
 
         When the stream raises, nothing is named. Raises InvalidLayer, ContentMismatch, Busy,
         OSError, and whatever the stream raises.
         """
         with self.in_use(), Transaction.open(self.repository) as transaction:
-            return ingest.import_layer(transaction, layer, stream)
+            return ingest.import_layer(transaction, layer, stream, skeleton)
+
+    def layer_tar(self, digest: Digest) -> LayerTar:
+        """The archive of the layer with this blob digest, uncompressed.
+
+        Raises NotFound for a layer that is not here, or that was imported without a skeleton.
+        """
+        layer = self._commit_of(images.blob_ref(digest))
+        skeleton = self._commit_of(images.tar_ref(digest))
+        if layer is None:
+            raise NotFound(f"layer {digest} is not in the store", hint="pull the image again")
+        return layer_tar(self.repository, digest, layer[1], skeleton and skeleton[1])
 
     def put_image(self, image: ImageToStore) -> StoredImage:
         """Store an image whose layers are here, and name it last.
