@@ -26,6 +26,8 @@ _atomic_options() {
     'images inspect' | 'images help') echo '-h --help --storage' ;;
     'images history') echo '-h --help --no-trunc --storage --json' ;;
     'images tag') echo '-h --help --storage --lock-timeout' ;;
+    'images save') echo '-h --help -o --output --format --storage --lock-timeout' ;;
+    'images load') echo '-h --help -i --input --json --storage --lock-timeout' ;;
     'images delete') echo '-h --help -a --all -f --force --storage --lock-timeout' ;;
     'images prune') echo '-h --help --json --lock-timeout' ;;
     esac
@@ -36,10 +38,10 @@ _atomic_words() {
     case $1 in
     '') echo 'install uninstall pull login logout inspect list-tags containers images' ;;
     containers) echo 'list status delete' ;;
-    images) echo 'list info version inspect history tag help delete prune' ;;
+    images) echo 'list info version inspect history tag help save load delete prune' ;;
     uninstall | 'containers status' | 'containers delete') atomic containers list --all -q 2>/dev/null ;;
     'images delete' | 'images info' | 'images version' | 'images inspect' | 'images history' | \
-        'images tag' | 'images help') atomic images list -q 2>/dev/null ;;
+        'images tag' | 'images help' | 'images save') atomic images list -q 2>/dev/null ;;
     esac
 }
 
@@ -48,6 +50,8 @@ _atomic_value() {
     case $1 in
     --root | --registries.d) mapfile -t COMPREPLY < <(compgen -d -- "$2") ;;
     --policy | --registries-conf | --authfile | --values | --runtime) mapfile -t COMPREPLY < <(compgen -f -- "$2") ;;
+    -o | --output | -i | --input) mapfile -t COMPREPLY < <(compgen -f -- "$2") ;;
+    --format) mapfile -t COMPREPLY < <(compgen -W 'docker-archive oci-archive' -- "$2") ;;
     --storage) mapfile -t COMPREPLY < <(compgen -W ostree -- "$2") ;;
     --after | --before | --requires | --wants)
         mapfile -t COMPREPLY < <(compgen -W "$(

@@ -53,6 +53,8 @@ VERBS = (
     Verb("images history", "images_history", "show the steps that an image was built in"),
     Verb("images tag", "images_tag", "give an image of the store one more name"),
     Verb("images help", "images_help", "show the help that an image brings"),
+    Verb("images save", "images_save", "write images of the store into an archive"),
+    Verb("images load", "images_load", "bring the images of an archive into the store"),
     Verb("images delete", "images_delete", "remove images from the store"),
     Verb("images prune", "images_prune", "remove what no image and no container needs"),
 )

@@ -9,6 +9,7 @@ import contextlib
 import ctypes
 import os
 import secrets
+from collections.abc import Iterable
 
 from atomic_sys.fs.directory import component
 
@@ -25,12 +26,18 @@ def write_file(dfd: int, name: str, content: bytes, mode: int = 0o644) -> None:
 
     Raises OSError.
     """
+    write_stream(dfd, name, (content,), mode)
+
+
+def write_stream(dfd: int, name: str, chunks: Iterable[bytes], mode: int = 0o644) -> None:
+    """The same for content that comes in chunks. Raises OSError, and what the chunks raise."""
     temporary = temporary_name(component(name))
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
     fd = os.open(temporary, flags, 0o600, dir_fd=dfd)
     try:
         try:
-            write_all(fd, content)
+            for chunk in chunks:
+                write_all(fd, chunk)
             os.fchmod(fd, mode)
             os.fsync(fd)
         finally:
