@@ -8,17 +8,23 @@ import os
 import shutil
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from atomic_sys.image.docker_daemon import DockerDaemonOrigin
+from atomic_sys.image.docker_engine import DockerEngine, socket_path
+from atomic_sys.model.reference import DockerReference
+from atomic_sys.model.source import DockerDaemonSource
 from tests.support.layers import archive, directory, file, hard_link, symlink
 
 pytestmark = pytest.mark.conformance
 
 NAME = "localhost/saved:1"
 LAYERS = (
-    archive([directory("etc"), file("a", b"one"), file("a", b"two"), file("b", b"x" * 9999)]),
+    archive([directory("etc"), file("a", b"one"), file("b", b"x" * 9999)]),
     archive([file(".wh.a"), hard_link("c", "b"), symlink("d", "c"), file("n" * 150, b"n")]),
 )
 
@@ -171,3 +177,46 @@ def test_load_of_anything_else(tmp_path: Path, content: bytes) -> None:
     other = Machine(tmp_path / "other", ACCEPT)
     said = other.atomic("images", "load", stdin=content, code=1)
     assert said.count(b"atomic: ") == 1
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[str]:
+    """podman's service, which speaks Docker's API."""
+    path = tmp_path / "engine.sock"
+    options = (
+        "--root",
+        tmp_path / "storage",
+        "--runroot",
+        tmp_path / "run",
+        "--storage-driver=vfs",
+    )
+    service = subprocess.Popen(["podman", *options, "system", "service", "-t0", f"unix://{path}"])
+    try:
+        deadline = time.monotonic() + 30
+        while not path.exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        yield f"unix://{path}"
+    finally:
+        service.terminate()
+        service.wait()
+
+
+def test_an_engine(
+    machine: Machine, tmp_path: Path, engine: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", engine)
+    source = DockerDaemonSource(reference=DockerReference.parse(NAME))
+    saved = machine.atomic("images", "save", NAME)
+    docker = DockerEngine(socket_path(engine))
+    docker.load(len(saved), [saved])
+    config = DockerDaemonOrigin(source, docker).manifest(None)
+    other = Machine(tmp_path / "other", ACCEPT)
+    other.atomic("pull", f"docker-daemon:{NAME}")
+    other.fsck()
+    assert str(config.digest) in other.atomic("images", "list", "--json").decode()
+    for host in (machine, other):
+        (shown,) = json.loads(host.atomic("images", "inspect", NAME))
+        assert shown["Id"] == json.loads(machine.atomic("images", "inspect", NAME))[0]["Id"]
+    assert other.atomic("images", "save", NAME) == saved
+    missing = other.atomic("pull", "docker-daemon:localhost/missing:1", code=4)
+    assert b"docker has no image localhost/missing:1" in missing
