@@ -14,6 +14,7 @@ from atomic_sys.image.origin import Origin
 from atomic_sys.model.digest import Digest
 from atomic_sys.model.manifest import Descriptor
 from atomic_sys.store.images import LayerImport
+from atomic_sys.store.skeleton import recording
 from atomic_sys.store.store import Store
 
 PARALLEL = 6  # transfers at once, as containers/image has it
@@ -45,7 +46,7 @@ def import_layers(
         with (
             doing(f"fetching layer {layer.descriptor.digest}"),
             report.transfer(layer.descriptor) as advance,
-            store.recording() as skeleton,
+            recording(store.repository) as skeleton,
         ):
             chunks = _counted(origin.blob(layer.descriptor), advance, stop)
             stream = read_layer(chunks, diff_id=layer.diff_id, recorder=skeleton)

@@ -4,10 +4,11 @@
 import json
 from dataclasses import dataclass
 
+from atomic_sys import log
 from atomic_sys.engine.judge import Judge, from_store, stored_form
 from atomic_sys.engine.layers import WantedLayer, import_layers
 from atomic_sys.engine.report import Report
-from atomic_sys.errors import NotFound
+from atomic_sys.errors import Damaged, NotFound
 from atomic_sys.image.origin import Origin
 from atomic_sys.image.resolve import ResolvedImage, resolve
 from atomic_sys.model import image_config
@@ -62,10 +63,10 @@ def _pull(at: ImageAt, platform: Platform, store: Store, judge: Judge, report: R
     digest = resolved.raw.digest
     signatures = judge.signatures(at.place, digest)
     verdict = judge.demand(str(at.name), at.identity, digest, signatures)
-    stored = store.image(at.name)
+    stored = _readable(at.name, store)
     if stored is not None and _is_same(stored, digest, store, stored_form(signatures)):
         return Pulled(image=stored, verdict=verdict, changed=False)
-    raw_config = _fetch(at.origin, resolved.manifest.config)
+    raw_config = fetch_config(at.origin, resolved.manifest.config)
     wanted = _wanted(resolved, image_config.parse(raw_config), store)
     import_layers(wanted, at.origin, store, report)
     image = store.put_image(
@@ -98,6 +99,15 @@ def require_image(store: Store, name: ImageName) -> StoredImage:
     return image
 
 
+def _readable(name: ImageName, store: Store) -> StoredImage | None:
+    """The image of this name; one that is damaged is as good as not there, and pulled again."""
+    try:
+        return store.image(name)
+    except Damaged as error:
+        log.warn(str(error))
+        return None
+
+
 def _is_same(
     stored: StoredImage, digest: Digest, store: Store, signatures: tuple[bytes, ...]
 ) -> bool:
@@ -108,7 +118,8 @@ def _is_same(
     )
 
 
-def _fetch(origin: Origin, descriptor: Descriptor) -> bytes:
+def fetch_config(origin: Origin, descriptor: Descriptor) -> bytes:
+    """The image configuration, verified. Raises TooLarge, AtomicSysError."""
     if descriptor.size > CONFIG_LIMIT:
         raise TooLarge(f"image config is larger than the limit of {CONFIG_LIMIT} bytes")
     return b"".join(origin.blob(descriptor))

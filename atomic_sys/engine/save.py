@@ -18,6 +18,7 @@ from atomic_sys.model.digest import Digest
 from atomic_sys.model.manifest import Descriptor, Manifest
 from atomic_sys.model.stream import verified
 from atomic_sys.store.images import StoredImage
+from atomic_sys.store.skeleton import layer_tar
 from atomic_sys.store.store import Store
 
 OriginOf = Callable[[StoredImage], Origin]
@@ -28,7 +29,7 @@ def uncompressed_layer(store: Store, digest: Digest) -> Iterator[bytes]:
 
     Raises NotFound where the store cannot make it, ContentMismatch, Damaged.
     """
-    tar = store.layer_tar(digest)
+    tar = layer_tar(store.repository, digest)
     return verified(tar.chunks(), tar.diff_id, tar.size)
 
 
@@ -94,7 +95,7 @@ def _blob(
 def _try_layer(store: Store, layer: Descriptor) -> Iterator[bytes] | None:
     """The layer out of the store, if the blob is not compressed."""
     try:
-        tar = store.layer_tar(layer.digest)
+        tar = layer_tar(store.repository, layer.digest)
     except AtomicSysError:
         return None
     if tar.diff_id != layer.digest:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A tree as files: hard links to the store's objects, below one directory descriptor.
+"""A tree as files: hard links to the store's objects or copies, below one directory descriptor.
 
 Only names from our own validated tree are made, each in a directory that we made and hold open, so
 nothing that an image contains can lead anywhere else. Empty files are made anew, as libostree does:
@@ -10,13 +10,14 @@ import contextlib
 import errno
 import os
 import stat
+from enum import Enum
 
 from atomic_sys.errors import AtomicSysError
 from atomic_sys.fs.atomic import write_all
 from atomic_sys.fs.directory import component, opened, remove_tree
 from atomic_sys.model.layer import Metadata
+from atomic_sys.store.integrity import xattrs
 from atomic_sys.store.objects import Checksum, ObjectKind
-from atomic_sys.store.recovery import xattrs
 from atomic_sys.store.repository import ContentInfo, Mode, Repository, object_path
 from atomic_sys.store.tree import Directory
 
@@ -25,25 +26,42 @@ _NEW = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW
 _EPOCH = (0, 0)
 
 
-def check_out(repository: Repository, root: Directory, dfd: int, name: str) -> None:
+class Content(Enum):
+    """What the files of a checkout are."""
+
+    LINKS = "hard links to the store"
+    LINKS_OR_COPIES = "hard links where they can be, else copies"
+    COPIES = "copies"
+
+
+def check_out(
+    repository: Repository,
+    root: Directory,
+    dfd: int,
+    name: str,
+    content: Content = Content.LINKS,
+) -> None:
     """Make the tree as the new directory `name` below `dfd`; on an error nothing stays of it.
 
-    Nothing is synced. Raises FileExistsError, AtomicSysError for a directory on another file
+    Nothing is synced. Raises FileExistsError, AtomicSysError where links are wanted on another file
     system, Damaged for a missing object, OSError.
     """
     os.mkdir(component(name), 0o700, dir_fd=dfd)
     try:
         with opened(dfd, name) as fd:
-            _Checkout(repository).fill(fd, root)
+            Checkout(repository, content).fill(fd, root)
     except BaseException:
         with contextlib.suppress(OSError):
             remove_tree(dfd, name)
         raise
 
 
-class _Checkout:
-    def __init__(self, repository: Repository) -> None:
+class Checkout:
+    """Makes the files of trees of one repository."""
+
+    def __init__(self, repository: Repository, content: Content = Content.LINKS) -> None:
         self.repository = repository
+        self.content = content
         self.as_root = repository.mode is Mode.BARE
 
     def fill(self, fd: int, directory: Directory) -> None:
@@ -55,7 +73,10 @@ class _Checkout:
                     self.fill(below, node)
             else:
                 self.leaf(fd, component(name), node)
-        metadata = directory.metadata
+        self.dress_directory(fd, directory.metadata)
+
+    def dress_directory(self, fd: int, metadata: Metadata) -> None:
+        """Give a directory its owner, mode, attributes and time."""
         if self.as_root:
             os.fchown(fd, metadata.uid, metadata.gid)  # clears set-ID bits, so the mode is next
             os.fchmod(fd, metadata.mode)
@@ -70,7 +91,7 @@ class _Checkout:
         info = self.repository.content_info(content)
         if info.target is not None and not self.as_root:
             os.symlink(info.target, name, dir_fd=fd)  # the object is a file there
-        elif info.target is None and info.size == 0:
+        elif self.content is Content.COPIES or (info.target is None and info.size == 0):
             self._copy(fd, name, content, info)
         else:
             self._link(fd, name, content, info)
@@ -86,12 +107,12 @@ class _Checkout:
                 follow_symlinks=False,
             )
         except OSError as error:
-            if error.errno == errno.EXDEV:
+            if error.errno == errno.EXDEV and self.content is Content.LINKS:
                 raise AtomicSysError(
                     "the store and the checkout directory are not on one file system",
                     hint="set ATOMIC_OSTREE_REPO to a directory on that of the checkouts",
                 ) from error
-            if error.errno != errno.EMLINK:
+            if error.errno not in (errno.EMLINK, errno.EXDEV):
                 raise
             self._copy(fd, name, content, info)
 

@@ -26,8 +26,10 @@ from atomic_sys.errors import Damaged, NotFound
 from atomic_sys.model.digest import Digest
 from atomic_sys.model.layer import Metadata
 from atomic_sys.store.commits import TreeReader, store_commit
+from atomic_sys.store.images import blob_ref, tar_ref
 from atomic_sys.store.objects import Checksum, Commit
 from atomic_sys.store.repository import Repository
+from atomic_sys.store.rootfs import commit_of
 from atomic_sys.store.transaction import Transaction
 from atomic_sys.store.tree import IMPLIED, Directory
 
@@ -123,7 +125,7 @@ def _encode(
 
 @contextlib.contextmanager
 def recording(repository: Repository) -> Iterator[SkeletonWriter]:
-    """A writer for one layer. Raises OSError."""
+    """A writer for one layer, for its stream and for Store.import_layer(). Raises OSError."""
     tmp = os.path.join(f"/proc/self/fd/{repository.fd}", "tmp")
     with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY, dir=tmp) as spool:
         yield SkeletonWriter(spool)
@@ -175,13 +177,19 @@ class LayerTar:
             os.close(fd)
 
 
-def layer_tar(
-    repository: Repository, digest: Digest, layer: Commit, skeleton: Commit | None
-) -> LayerTar:
-    """The archive of a layer. Raises NotFound where there is no skeleton, Damaged."""
+def layer_tar(repository: Repository, digest: Digest) -> LayerTar:
+    """The archive of the layer with this blob digest, uncompressed.
+
+    Raises NotFound for a layer that is not here, or was imported without a skeleton; Damaged.
+    """
+    found = commit_of(repository, blob_ref(digest))
+    if found is None:
+        raise NotFound(f"layer {digest} is not in the store", hint="pull the image again")
+    layer = found[1]
+    kept = commit_of(repository, tar_ref(digest))
     diff_id = layer.text("docker.uncompressed_digest")
-    size = None if skeleton is None else skeleton.text(SIZE_KEY)
-    if skeleton is None or diff_id is None or size is None:
+    size = None if kept is None else kept[1].text(SIZE_KEY)
+    if kept is None or diff_id is None or size is None:
         raise NotFound(
             f"layer {digest} was stored without what it takes to make its archive again",
             hint="delete the image, prune, and pull it again",
@@ -194,7 +202,7 @@ def layer_tar(
         size=int(size),
         repository=repository,
         layer=layer,
-        skeleton=skeleton,
+        skeleton=kept[1],
     )
 
 

@@ -16,17 +16,25 @@ from atomic_sys.fs.lock import LockKind
 from atomic_sys.model.digest import Digest
 from atomic_sys.model.layer import LayerStream, Metadata
 from atomic_sys.model.reference import ImageName, InvalidReference
-from atomic_sys.store import images, ingest, prune
-from atomic_sys.store.checkout import check_out
-from atomic_sys.store.commits import TreeReader, load_layer, store_commit
-from atomic_sys.store.images import ImageToStore, LayerImport, LayerReport, StoredImage
+from atomic_sys.store import images, ingest, prune, rootfs
+from atomic_sys.store.checkout import Content, check_out
+from atomic_sys.store.commits import TreeReader, store_commit
+from atomic_sys.store.images import (
+    DamagedImage,
+    ImageToStore,
+    LayerImport,
+    LayerReport,
+    StoredImage,
+    Survey,
+)
+from atomic_sys.store.integrity import ObjectName
 from atomic_sys.store.objects import Checksum, Commit
 from atomic_sys.store.prune import PruneReport
 from atomic_sys.store.recovery import recover, stale_marks
-from atomic_sys.store.repository import Mode, Repository
-from atomic_sys.store.skeleton import LayerTar, SkeletonWriter, layer_tar, recording
+from atomic_sys.store.repository import Mode, Repository, object_path
+from atomic_sys.store.skeleton import SkeletonWriter
 from atomic_sys.store.transaction import Transaction
-from atomic_sys.store.tree import IMPLIED, Directory, merge
+from atomic_sys.store.tree import IMPLIED, Directory
 from atomic_sys.store.view import Tree
 
 DEFAULT_TIMEOUT = 30.0  # seconds to wait for the lock
@@ -81,15 +89,7 @@ class Store:
         return self._commit_of(images.blob_ref(digest)) is not None
 
     def _commit_of(self, ref: str) -> tuple[Checksum, Commit] | None:
-        name = self.repository.read_ref(ref)
-        try:
-            return None if name is None else (name, self.repository.commit(name))
-        except Damaged:
-            return None  # as good as not there: it is imported again
-
-    def recording(self) -> contextlib.AbstractContextManager[SkeletonWriter]:
-        """What a layer's stream and import_layer() are to be given, to have its archive again."""
-        return recording(self.repository)
+        return rootfs.commit_of(self.repository, ref)
 
     def import_layer(
         self, layer: LayerImport, stream: LayerStream, skeleton: SkeletonWriter | None = None
@@ -102,24 +102,12 @@ class Store:
         with self.in_use(), Transaction.open(self.repository) as transaction:
             return ingest.import_layer(transaction, layer, stream, skeleton)
 
-    def layer_tar(self, digest: Digest) -> LayerTar:
-        """The archive of the layer with this blob digest, uncompressed.
-
-        Raises NotFound for a layer that is not here, or that was imported without a skeleton.
-        """
-        layer = self._commit_of(images.blob_ref(digest))
-        skeleton = self._commit_of(images.tar_ref(digest))
-        if layer is None:
-            raise NotFound(f"layer {digest} is not in the store", hint="pull the image again")
-        return layer_tar(self.repository, digest, layer[1], skeleton and skeleton[1])
-
     def put_image(self, image: ImageToStore) -> StoredImage:
         """Store an image whose layers are here, and name it last.
 
         The root file system is merged once and gets a commit and a ref of its own, so that a
-        deployment is the checkout of one commit, can be verified against it, and needs no merge
-        when it is made again. Raises NotFound for a missing layer, InvalidLayer, Damaged, Busy,
-        OSError.
+        deployment is the checkout of one commit, can be verified against it, and needs no second
+        merge. Raises NotFound for a missing layer, InvalidLayer, Damaged, Busy, OSError.
         """
         for what, digest in (
             (image.raw_manifest, image.digest),
@@ -150,28 +138,27 @@ class Store:
         return stored
 
     def _store_rootfs(self, transaction: Transaction, layers: tuple[Digest, ...]) -> Checksum:
-        return store_commit(transaction, self._merged(layers), {})
+        return store_commit(transaction, rootfs.merged(self.repository, layers), {})
 
-    def _merged(self, layers: tuple[Digest, ...]) -> Directory:
-        root = Directory(IMPLIED)
-        reader = TreeReader(self.repository)
-        for digest in layers:
-            found = self._commit_of(images.blob_ref(digest))
-            if found is None:
-                raise NotFound(f"layer {digest} is not in the store", hint="pull the image again")
-            merge(root, load_layer(reader, found[1]), self._link)
-        return root
-
-    def _link(self, content: Checksum) -> str | None:
-        return self.repository.content_info(content).target
+    def survey(self) -> Survey:
+        """All images, sorted by their encoded names; a damaged one does not hide the others."""
+        found: list[StoredImage] = []
+        damaged: list[DamagedImage] = []
+        for ref in self.repository.ref_names(f"refs/heads/{images.IMAGES.rstrip('/')}"):
+            if images.is_blob(ref):
+                continue
+            name = images.decode_name(ref)
+            try:
+                image = self.image(name)
+            except Damaged as error:
+                damaged.append(DamagedImage(name=name, problem=str(error)))
+            else:
+                found += [] if image is None else [image]  # removed since it was listed
+        return Survey(images=tuple(found), damaged=tuple(damaged))
 
     def images(self) -> tuple[StoredImage, ...]:
-        """All images, sorted by their encoded names. Raises Damaged."""
-        found = []
-        for ref, checksum in self.repository.refs(f"refs/heads/{images.IMAGES.rstrip('/')}"):
-            if not images.is_blob(ref):
-                found.append(self._image(images.decode_name(ref), checksum))
-        return tuple(found)
+        """All images that can be read, sorted by their encoded names."""
+        return self.survey().images
 
     def image(self, name: ImageName) -> StoredImage | None:
         """The image of exactly this name. Raises Damaged."""
@@ -190,7 +177,10 @@ class Store:
         return int(text) if text is not None and text.isdecimal() else None
 
     def find(self, text: str) -> tuple[StoredImage, ...]:
-        """The image of this name, else all whose id (manifest digest) begins with it."""
+        """The image of this name, else all whose id (manifest digest) begins with it.
+
+        Raises Damaged when the image of this name is.
+        """
         with contextlib.suppress(InvalidReference):
             image = self.image(ImageName.parse(text))
             if image is not None:
@@ -202,8 +192,8 @@ class Store:
 
     def signatures(self, image: StoredImage) -> tuple[bytes, ...]:
         """The signatures that were stored with the image. Raises Damaged."""
-        root = TreeReader(self.repository).load(self.repository.commit(bytes.fromhex(image.commit)))
-        tree = Tree(self.repository, root, image.commit)
+        name = bytes.fromhex(image.commit)
+        tree = self._tree((name, self.repository.commit(name)))
         found = []
         for number in range(1, image.signature_count + 1):
             content = tree.read_file(f"signature-{number}", _DOCUMENT_LIMIT)
@@ -218,8 +208,7 @@ class Store:
         found = None if digest is None else self._commit_of(images.blob_ref(digest))
         if digest is None or found is None:
             raise NotFound(f"image {image.name} has no config in the store", hint="pull it again")
-        root = TreeReader(self.repository).load(found[1])
-        content = Tree(self.repository, root, found[0].hex()).read_file("content", _DOCUMENT_LIMIT)
+        content = self._tree(found).read_file("content", _DOCUMENT_LIMIT)
         if content is None or not digest.matches(content):
             raise Damaged(f"image {image.name}: its config is damaged", hint="pull it again")
         return content
@@ -237,21 +226,53 @@ class Store:
             found = self._commit_of(ref)
         if found is None:
             raise Damaged(f"image {image.name}: its root file system is not in the store")
+        return self._tree(found)
+
+    def tree_below(self, image: StoredImage) -> Tree:
+        """All of its layers but the last one. Raises NotFound for a missing layer, Damaged."""
+        return Tree(self.repository, rootfs.merged(self.repository, image.layers[:-1]), "")
+
+    def _tree(self, found: tuple[Checksum, Commit]) -> Tree:
         return Tree(self.repository, TreeReader(self.repository).load(found[1]), found[0].hex())
 
-    def check_out(self, tree: Tree, dfd: int, name: str) -> str:
+    def rootfs(self, commit: str, digest: Digest) -> Tree:
+        """The root file system that a deployment was made from: its commit, else that of its image.
+
+        Raises NotFound when neither is here, Damaged.
+        """
+        return rootfs.tree_of(self.repository, commit, digest)
+
+    def check_out(self, tree: Tree, dfd: int, name: str, content: Content = Content.LINKS) -> str:
         """Check the tree out as the new directory `name` below `dfd`; returns its commit.
 
-        Nothing is synced. Raises FileExistsError, AtomicSysError where hard links cannot work,
-        Damaged, Busy, OSError.
+        Nothing is synced. Raises FileExistsError, AtomicSysError where hard links are wanted and
+        cannot work, Damaged, Busy, OSError.
         """
         with self.in_use():
-            check_out(self.repository, tree.root, dfd, name)
+            check_out(self.repository, tree.root, dfd, name, content)
         return tree.commit
+
+    def restore_rootfs(self, image: StoredImage) -> None:
+        """Merge the layers again where the root file system lacks objects or its commit.
+
+        Its commit stays if it is there: deployments name it. Raises NotFound for a missing layer,
+        Damaged, Busy, OSError.
+        """
+        with self.in_use(), Transaction.open(self.repository) as transaction:
+            rootfs.restore(transaction, image)
+
+    def discard(self, doomed: Collection[ObjectName]) -> None:
+        """Remove damaged objects, so that whole ones can take their names. Raises Busy, OSError."""
+        if self._held:
+            raise Busy("the store is in use by this process")
+        with self.repository.locked(LockKind.EXCLUSIVE, self.timeout):
+            for name in doomed:
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(object_path(*name), dir_fd=self.repository.objects)
 
     def tag_image(self, image: StoredImage, name: ImageName) -> None:
         """Give the image one more name, which another image may have had. Raises Busy, OSError."""
-        if self.image(image.name) is None:
+        if self.repository.read_ref(images.image_ref(image.name)) is None:
             raise NotFound(f"there is no image {image.name}")
         with self.in_use(), Transaction.open(self.repository) as transaction:
             transaction.commit([(images.image_ref(name), bytes.fromhex(image.commit))])
@@ -263,10 +284,7 @@ class Store:
                 raise NotFound(f"there is no image {name}")
 
     def prune(self, keep: Collection[str] = ()) -> PruneReport:
-        """Remove what no image and no commit in `keep` (hex checksums) needs.
-
-        Raises Damaged, Busy, OSError.
-        """
+        """Remove what no image and no commit in `keep` (hex) needs. Raises Damaged, Busy, OSError."""
         if self._held:
             raise Busy("the store is in use by this process")
         with self.repository.locked(LockKind.EXCLUSIVE, self.timeout):
@@ -275,7 +293,6 @@ class Store:
 
 
 def _documents(transaction: Transaction, documents: dict[str, bytes]) -> Directory:
-    root = Directory(IMPLIED)
-    for name, content in documents.items():
-        root.nodes[name] = transaction.add_file(_DOCUMENT, len(content), (content,))
-    return root
+    add = transaction.add_file
+    nodes = {name: add(_DOCUMENT, len(text), (text,)) for name, text in documents.items()}
+    return Directory(IMPLIED, {**nodes})

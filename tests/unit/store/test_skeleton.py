@@ -17,6 +17,7 @@ from atomic_sys.model.digest import Digest
 from atomic_sys.model.stream import verified
 from atomic_sys.store.images import LayerImport
 from atomic_sys.store.repository import Mode, Repository
+from atomic_sys.store.skeleton import layer_tar, recording
 from atomic_sys.store.store import Store
 from tests.support import layers
 from tests.support.layers import Member, archive, directory, file, hard_link, member, symlink
@@ -48,14 +49,14 @@ def put(store: Store, tar: bytes, cut: int = 70_000) -> Digest:
     digest = Digest.of(tar)
     layer = LayerImport(digest=digest, diff_id=digest, compressed_size=len(tar))
     chunks = [tar[at : at + cut] for at in range(0, len(tar), cut)]
-    with store.recording() as skeleton:
+    with recording(store.repository) as skeleton:
         stream = read_layer(chunks, diff_id=digest, recorder=skeleton)
         store.import_layer(layer, stream, skeleton)
     return digest
 
 
 def again(store: Store, digest: Digest) -> bytes:
-    tar = store.layer_tar(digest)
+    tar = layer_tar(store.repository, digest)
     return b"".join(verified(tar.chunks(), tar.diff_id, tar.size))
 
 
@@ -88,7 +89,7 @@ def test_survives_pruning_with_the_image_and_goes_with_it(store: Store) -> None:
     store.prune()
     assert list(store.repository.refs()) == []
     with pytest.raises(NotFound, match="not in the store"):
-        store.layer_tar(digest)
+        layer_tar(store.repository, digest)
 
 
 def test_a_layer_without_a_skeleton(store: Store) -> None:
@@ -96,7 +97,7 @@ def test_a_layer_without_a_skeleton(store: Store) -> None:
     layer = layers.layer_import(members)
     store.import_layer(layer, layers.stream(members))
     with pytest.raises(NotFound, match="without what it takes") as caught:
-        store.layer_tar(layer.digest)
+        layer_tar(store.repository, layer.digest)
     assert "pull it again" in str(caught.value.hint)
 
 
@@ -112,7 +113,7 @@ def test_costs_a_few_bytes_for_each_file(store: Store) -> None:
     count = 3000
     members = [file(f"directory/file-{number:06}", b"%d" % number) for number in range(count)]
     digest = put(store, archive(members))
-    commit = store.layer_tar(digest).skeleton
+    commit = layer_tar(store.repository, digest).skeleton
     size = sum(
         path.stat().st_size
         for path in Path(f"/proc/self/fd/{store.repository.objects}/").glob("*/*.file")
