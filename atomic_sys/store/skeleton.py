@@ -4,7 +4,8 @@
 The skeleton is a commit of its own, `ocitar/HEX`, so that the layer's commit and its tree stay what
 they are to everybody else. Its tree has `literals`, all bytes of the archive that are no content;
 `places`, where among them which content belongs; and `overwritten/`, the contents that the layer's
-own tree does not have, since a later member took their name. `literals` and `places` are zstd.
+own tree does not have, since a later member took their name. The first two are zlib streams
+(RFC 1950), for zstandard need not be there.
 
 A place is two little-endian 64-bit numbers: how many literal bytes come before it, and how far its
 content is from the one before, counted in the order of the layer's tree and then of `overwritten/`.
@@ -17,10 +18,11 @@ import os
 import struct
 import sys
 import tempfile
+import zlib
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import IO, Any
+from typing import IO
 
 from atomic_sys.errors import Damaged, NotFound
 from atomic_sys.model.digest import Digest
@@ -47,12 +49,8 @@ class SkeletonWriter:
     """Takes a layer's literal bytes while it is imported; see model.layer.TarRecorder."""
 
     def __init__(self, spool: IO[bytes]) -> None:
-        # Here since only verbs that pull need it.
-        import zstandard
-
         self._file = spool
-        self._compressor = zstandard.ZstdCompressor(level=_LEVEL)
-        self._stream = self._compressor.compressobj()
+        self._stream = zlib.compressobj(_LEVEL)
         self._parts: list[bytes] = []  # still to be compressed
         self._run = 0  # literal bytes since the last content
         self._runs: list[int] = []
@@ -90,7 +88,7 @@ class SkeletonWriter:
         places, overwritten = _encode(self._runs, contents, _leaves(layer))
         root = Directory(IMPLIED)
         root.nodes[_LITERALS] = self._store_literals(transaction)
-        packed = self._compressor.compress(places)
+        packed = zlib.compress(places)
         root.nodes[_PLACES] = transaction.add_file(_DOCUMENT, len(packed), (packed,))
         if overwritten:
             root.nodes[_OVERWRITTEN] = Directory(
@@ -210,15 +208,12 @@ class _Unpacked:
     """A compressed file of a skeleton, read in pieces."""
 
     def __init__(self, repository: Repository, skeleton: Directory, name: str) -> None:
-        # Here since only verbs that write archives need it.
-        import zstandard
-
         node = skeleton.nodes.get(name)
         if not isinstance(node, bytes):
             raise Damaged(f"the skeleton of a layer has no {name}")
-        self._error = zstandard.ZstdError
         self._file = os.fdopen(repository.open_content(node), "rb")
-        self._stream: Any = zstandard.ZstdDecompressor().stream_reader(self._file)
+        self._stream = zlib.decompressobj()
+        self._ready = memoryview(b"")
 
     def __enter__(self) -> "_Unpacked":
         return self
@@ -227,11 +222,17 @@ class _Unpacked:
         self._file.close()
 
     def _read(self, size: int) -> bytes:
-        try:
-            data: bytes = self._stream.read(size)
-        except self._error as error:
-            raise Damaged(f"the skeleton of a layer is damaged: {error}") from None
-        return data
+        """At most `size` bytes, none at the end. Raises Damaged."""
+        while not self._ready and not self._stream.eof:
+            data = self._stream.unconsumed_tail or self._file.read(_CHUNK)
+            try:
+                self._ready = memoryview(self._stream.decompress(data, _CHUNK))
+            except zlib.error as error:
+                raise Damaged(f"the skeleton of a layer is damaged: {error}") from None
+            if not data and not self._ready:
+                raise Damaged("the skeleton of a layer is damaged: it is cut off")
+        piece, self._ready = self._ready[:size], self._ready[size:]
+        return bytes(piece)
 
     def take(self, size: int) -> Iterator[bytes]:
         """Exactly so many bytes, or none at the end. Raises Damaged."""
