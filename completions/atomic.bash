@@ -60,6 +60,8 @@ _atomic_options() {
     'images diff') echo '-h --help --storage --json --format' ;;
     'images checkout') echo '-h --help --copy --storage --json --lock-timeout' ;;
     'images tag') echo '-h --help --storage --lock-timeout' ;;
+    'images save') echo '-h --help -o --output --format --storage --lock-timeout' ;;
+    'images load') echo '-h --help -i --input --json --storage --lock-timeout' ;;
     'images update') echo '-h --help -a --all --storage --src-creds --json --lock-timeout' ;;
     'images delete') echo '-h --help -a --all -f --force --storage --lock-timeout' ;;
     'run') echo '-h --help -d --detach --storage' ;;
@@ -89,13 +91,13 @@ _atomic_words() {
         ;;
     containers) echo 'list status exec logs ps stats verify delete update rollback deployments hold unhold recover' ;;
     trust) echo 'show check audit lint add delete default reset generate-key' ;;
-    images) echo 'list info version inspect history diff checkout tag help update delete verify prune' ;;
+    images) echo 'list info version inspect history diff checkout tag help save load update delete verify prune' ;;
     uninstall | run | stop | 'containers exec' | 'containers logs' | 'containers ps' | \
         'containers stats' | 'containers status' | 'containers delete' | 'containers verify' | \
         'containers update' | 'containers rollback' | 'containers deployments' | 'containers hold' | \
         'containers unhold') atomic containers list --all -q 2>/dev/null ;;
     push | 'images delete' | 'images update' | 'images info' | 'images version' | 'images inspect' | 'images history' | \
-        'images diff' | 'images checkout' | 'images tag' | 'images help' | 'images verify') atomic images list -q 2>/dev/null ;;
+        'images diff' | 'images checkout' | 'images tag' | 'images help' | 'images save' | 'images verify') atomic images list -q 2>/dev/null ;;
     esac
 }
 
@@ -105,8 +107,9 @@ _atomic_value() {
     --root | --registries.d | --directory | --gnupghome) mapfile -t COMPREPLY < <(compgen -d -- "$2") ;;
     --policy | --registries-conf | --authfile | --values | --runtime | --sign-by-sigstore-private-key | \
         --sign-passphrase-file | --output-prefix | --digestfile) mapfile -t COMPREPLY < <(compgen -f -- "$2") ;;
+    -i | --input) mapfile -t COMPREPLY < <(compgen -f -- "$2") ;;
     --storage) mapfile -t COMPREPLY < <(compgen -W ostree -- "$2") ;;
-    --format) mapfile -t COMPREPLY < <(compgen -W json -- "$2") ;;
+    --format) mapfile -t COMPREPLY < <(compgen -W 'json docker-archive oci-archive' -- "$2") ;;
     --after | --before | --requires | --wants)
         mapfile -t COMPREPLY < <(compgen -W "$(
             systemctl list-unit-files --plain --no-legend 2>/dev/null | cut -d ' ' -f 1

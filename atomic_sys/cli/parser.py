@@ -75,6 +75,8 @@ VERBS = (
     Verb("images checkout", "images_checkout", "write the files of an image to a new directory"),
     Verb("images tag", "images_tag", "give an image of the store one more name"),
     Verb("images help", "images_help", "show the help that an image brings"),
+    Verb("images save", "images_save", "write images of the store into an archive"),
+    Verb("images load", "images_load", "bring the images of an archive into the store"),
     Verb("images update", "images_update", "pull images again whose sources have other ones now"),
     Verb("images delete", "images_delete", "remove images from the store"),
     Verb("images verify", "images_verify", "check every object of images, and repair them"),

@@ -6,18 +6,32 @@ from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
+from typing import assert_never
 
 from atomic_sys.errors import UsageError
 from atomic_sys.image.credentials import CredentialLookup
 from atomic_sys.image.destination import Destination
 from atomic_sys.image.dir_destination import DirectoryDestination
+from atomic_sys.image.docker_archive_writer import DockerArchiveDestination
+from atomic_sys.image.docker_daemon import DockerDaemonDestination
+from atomic_sys.image.docker_engine import DockerEngine, socket_path
 from atomic_sys.image.http import Http
+from atomic_sys.image.layout_archive_destination import LayoutArchiveDestination
 from atomic_sys.image.layout_destination import LayoutDestination
 from atomic_sys.image.registries_conf import Registries
 from atomic_sys.image.registry_destination import RegistryDestination, RegistryWriter
 from atomic_sys.model.digest import Digest
 from atomic_sys.model.reference import DockerReference
-from atomic_sys.model.source import DirectorySource, LayoutSource, RegistrySource, Source
+from atomic_sys.model.source import (
+    DirectorySource,
+    DockerArchiveSource,
+    DockerDaemonSource,
+    LayoutArchiveSource,
+    LayoutSource,
+    RegistrySource,
+    Source,
+    StoredSource,
+)
 from atomic_sys.model.target import check_format
 from atomic_sys.trust.framing import SimpleSignature
 from atomic_sys.trust.lookaside import LookasideConfig, staging_base
@@ -38,6 +52,7 @@ class Outside:
     credentials: CredentialLookup | None
     lookaside: LookasideConfig
     known: KnownRepositories
+    docker_host: str | None = None  # $DOCKER_HOST
 
     def open(
         self, target: Source, media_types: frozenset[str]
@@ -55,11 +70,17 @@ class Outside:
                 return LayoutDestination(target)
             case DirectorySource():
                 return DirectoryDestination(target)
+            case LayoutArchiveSource():
+                return LayoutArchiveDestination(target)
+            case DockerArchiveSource():
+                return DockerArchiveDestination(target)
+            case DockerDaemonSource():
+                engine = DockerEngine(socket_path(self.docker_host))
+                return DockerDaemonDestination(target, engine)
+            case StoredSource():  # which is a pull
+                raise UsageError(f"{target}: no image can be written there")
             case _:
-                raise UsageError(
-                    f"{target}: no image can be written there",
-                    hint="write to docker://NAME, oci:PATH:TAG, dir:PATH or ostree:NAME",
-                )
+                assert_never(target)
 
     def _registry(self, target: RegistrySource) -> RegistryDestination:
         writer = RegistryWriter(self.http, target, self.registries, self.credentials)

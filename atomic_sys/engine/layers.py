@@ -14,6 +14,7 @@ from atomic_sys.image.origin import Origin
 from atomic_sys.model.digest import Digest
 from atomic_sys.model.manifest import Descriptor
 from atomic_sys.store.images import LayerImport
+from atomic_sys.store.skeleton import recording
 from atomic_sys.store.store import Store
 
 PARALLEL = 6  # transfers at once, as containers/image has it
@@ -45,15 +46,16 @@ def import_layers(
         with (
             doing(f"fetching layer {layer.descriptor.digest}"),
             report.transfer(layer.descriptor) as advance,
+            recording(store.repository) as skeleton,
         ):
             chunks = _counted(origin.blob(layer.descriptor), advance, stop)
-            stream = read_layer(chunks, diff_id=layer.diff_id)
+            stream = read_layer(chunks, diff_id=layer.diff_id, recorder=skeleton)
             job = LayerImport(
                 digest=layer.descriptor.digest,
                 diff_id=layer.diff_id,
                 compressed_size=layer.descriptor.size,
             )
-            done = store.import_layer(job, stream)
+            done = store.import_layer(job, stream, skeleton)
         for path in done.left_out:
             log.warn(f"layer {layer.descriptor.digest}: left out {path}")
 

@@ -34,9 +34,11 @@ class InvalidLayout(AtomicSysError):
 class LayoutOrigin:
     """One image of a layout; safe for threads, since every call opens what it needs."""
 
-    def __init__(self, source: LayoutSource | LayoutArchiveSource) -> None:
+    def __init__(
+        self, source: LayoutSource | LayoutArchiveSource, files: Files | None = None
+    ) -> None:
         self._source = source
-        self._files: Files = (
+        self._files: Files = files or (
             DirectoryFiles(source.path)
             if isinstance(source, LayoutSource)
             else ArchiveFiles(source.path)
@@ -97,6 +99,19 @@ class LayoutOrigin:
         if version != VERSION:
             raise InvalidLayout(f"{self.description}: unknown layout version {version!r}")
 
+    def tags(self) -> tuple[str | None, ...]:
+        """The tags of index.json, None for an image without one. Raises what manifest() does."""
+        self._check_version()
+        return tuple(entry.annotations.get(TAG) for entry in self._index().manifests)
+
+    def _index(self) -> Index:
+        with self._file("index.json", "index.json") as stream:
+            document = read_limited(stream, INDEX_LIMIT, "index.json")
+        index = documents.parse(document)
+        if not isinstance(index, Index):
+            raise InvalidLayout(f"{self.description}: index.json is not an index")
+        return index
+
     def _chosen(self) -> Descriptor:
         """The one entry of index.json with the tag; without a tag, its only entry."""
         index = self._index()
@@ -113,14 +128,6 @@ class LayoutOrigin:
             f"{self.description}: " + ("no such tag; " if tag else "which image? ") + there,
             hint=f"name one: {prefix}:TAG" if tags else None,
         )
-
-    def _index(self) -> Index:
-        with self._file("index.json", "index.json") as stream:
-            document = read_limited(stream, INDEX_LIMIT, "index.json")
-        index = documents.parse(document)
-        if not isinstance(index, Index):
-            raise InvalidLayout(f"{self.description}: index.json is not an index")
-        return index
 
     def _blob_file(self, digest: Digest) -> contextlib.AbstractContextManager[Reader]:
         return self._file(f"blob {digest}", "blobs", digest.algorithm, digest.hex)

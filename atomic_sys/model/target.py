@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from atomic_sys.errors import AtomicSysError, UsageError
 from atomic_sys.model.manifest import OCI_INDEX, OCI_MANIFEST
 from atomic_sys.model.reference import is_tag
-from atomic_sys.model.source import LayoutSource, Source, parse_source
+from atomic_sys.model.source import LayoutArchiveSource, LayoutSource, Source, parse_source
 
 
 class UnfitFormat(AtomicSysError):
@@ -35,7 +35,7 @@ def check_format(target: Source, media_types: Iterable[str]) -> None:
 
     Raises UnfitFormat: readers of a layout, skopeo among them, look for OCI's types only.
     """
-    if not isinstance(target, LayoutSource):
+    if not isinstance(target, LayoutSource | LayoutArchiveSource):
         return
     for media_type in media_types:
         if media_type not in (OCI_MANIFEST, OCI_INDEX):

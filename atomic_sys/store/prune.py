@@ -15,12 +15,14 @@ from atomic_sys.model.reference import ImageName
 from atomic_sys.store.images import (
     IMAGES,
     ROOTFS,
+    TARS,
     StoredImage,
     blob_ref,
     decode_name,
     is_blob,
     read_image,
     rootfs_ref,
+    tar_ref,
 )
 from atomic_sys.store.integrity import objects
 from atomic_sys.store.objects import Checksum, ObjectKind, decode_commit, decode_dirtree
@@ -47,7 +49,7 @@ def prune(repository: Repository, keep: Collection[str]) -> PruneReport:
     doomed = [
         ref
         for ref, commit in repository.refs()
-        if ref.startswith((IMAGES, ROOTFS))
+        if ref.startswith((IMAGES, ROOTFS, TARS))
         and _is_ours(ref)
         and ref not in needed
         and commit.hex() not in keep
@@ -79,6 +81,7 @@ def _needed_refs(repository: Repository) -> set[str]:
             continue
         image = _read(repository, decode_name(ref.removeprefix(IMAGES)), name)
         needed.update(blob_ref(layer) for layer in image.layers)
+        needed.update(tar_ref(layer) for layer in image.layers)
         needed.add(rootfs_ref(image.digest))
         if image.config_digest is not None:
             needed.add(blob_ref(image.config_digest))

@@ -32,6 +32,7 @@ from atomic_sys.store.objects import Checksum, Commit
 from atomic_sys.store.prune import PruneReport
 from atomic_sys.store.recovery import recover, stale_marks
 from atomic_sys.store.repository import Mode, Repository, object_path
+from atomic_sys.store.skeleton import SkeletonWriter
 from atomic_sys.store.transaction import Transaction
 from atomic_sys.store.tree import IMPLIED, Directory
 from atomic_sys.store.view import Tree
@@ -90,22 +91,23 @@ class Store:
     def _commit_of(self, ref: str) -> tuple[Checksum, Commit] | None:
         return rootfs.commit_of(self.repository, ref)
 
-    def import_layer(self, layer: LayerImport, stream: LayerStream) -> LayerReport:
+    def import_layer(
+        self, layer: LayerImport, stream: LayerStream, skeleton: SkeletonWriter | None = None
+    ) -> LayerReport:
         """Import a layer from a stream that verifies itself, and name it when it has ended well.
 
         When the stream raises, nothing is named. Raises InvalidLayer, ContentMismatch, Busy,
         OSError, and whatever the stream raises.
         """
         with self.in_use(), Transaction.open(self.repository) as transaction:
-            return ingest.import_layer(transaction, layer, stream)
+            return ingest.import_layer(transaction, layer, stream, skeleton)
 
     def put_image(self, image: ImageToStore) -> StoredImage:
         """Store an image whose layers are here, and name it last.
 
         The root file system is merged once and gets a commit and a ref of its own, so that a
-        deployment is the checkout of one commit, can be verified against it, and needs no merge
-        when it is made again. Raises NotFound for a missing layer, InvalidLayer, Damaged, Busy,
-        OSError.
+        deployment is the checkout of one commit, can be verified against it, and needs no second
+        merge. Raises NotFound for a missing layer, InvalidLayer, Damaged, Busy, OSError.
         """
         for what, digest in (
             (image.raw_manifest, image.digest),
@@ -282,10 +284,7 @@ class Store:
                 raise NotFound(f"there is no image {name}")
 
     def prune(self, keep: Collection[str] = ()) -> PruneReport:
-        """Remove what no image and no commit in `keep` (hex checksums) needs.
-
-        Raises Damaged, Busy, OSError.
-        """
+        """Remove what no image or commit in `keep` (hex) needs. Raises Damaged, Busy, OSError."""
         if self._held:
             raise Busy("the store is in use by this process")
         with self.repository.locked(LockKind.EXCLUSIVE, self.timeout):
@@ -294,7 +293,6 @@ class Store:
 
 
 def _documents(transaction: Transaction, documents: dict[str, bytes]) -> Directory:
-    root = Directory(IMPLIED)
-    for name, content in documents.items():
-        root.nodes[name] = transaction.add_file(_DOCUMENT, len(content), (content,))
-    return root
+    add = transaction.add_file
+    nodes = {name: add(_DOCUMENT, len(text), (text,)) for name, text in documents.items()}
+    return Directory(IMPLIED, {**nodes})

@@ -77,6 +77,7 @@ def _copy(
         registries=host.registries,
         credentials=None if options.anonymous else host.destination_credentials,
         lookaside=host.lookaside,
+        docker_host=host.environment.get("DOCKER_HOST"),
         known=lambda digest: islice(_repositories(source, digest, host), _MOST_MOUNTS),
     )
     return engine.copy(wanted, lambda types: outside.open(target, types), judge, report)
@@ -97,7 +98,7 @@ def _wanted(source: Source, options: CopyOptions, host: Host, judge: Judge) -> C
     at = locate(host, source)
     return Copy(
         at=at,
-        signatures=lambda digest: judge.signatures(at.place, digest),
+        signatures=lambda digest: judge.signatures(at.place, digest, at.origin),
         extent=options.extent,
         platform=host.platform,
         keep=options.signatures,

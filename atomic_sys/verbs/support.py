@@ -51,7 +51,8 @@ def parse_image(text: str) -> Source:
 
 def locate(host: Host, source: Source) -> ImageAt:
     """The image and the way to it. Raises AtomicSysError."""
-    return sources.locate(source, host.http, host.registries, host.credentials)
+    docker_host = host.environment.get("DOCKER_HOST")
+    return sources.locate(source, host.http, host.registries, host.credentials, docker_host)
 
 
 class Transaction(NamedTuple):
