@@ -68,7 +68,7 @@ check: venv
 demo: venv
 	$(VENV)/bin/python -m tests.host.demo
 
-bench: venv
+bench: venv bench-packages
 	$(VENV)/bin/python -m benchmarks.startup
 
 install:
