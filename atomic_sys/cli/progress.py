@@ -50,6 +50,7 @@ class TerminalReport:
             TransferSpeedColumn(),
             TimeRemainingColumn(),
             console=Console(stderr=True),
+            auto_refresh=False,  # its thread would not live on in the processes that we fork
             transient=True,
             # Else rich would take what is for stdout, wrap it, and print it to stderr.
             redirect_stdout=False,

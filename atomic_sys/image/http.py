@@ -8,6 +8,7 @@ redirect leads from https to http. The environment's proxies are used; its netrc
 """
 
 import contextlib
+import os
 import re
 import socket
 import threading
@@ -60,7 +61,7 @@ class Http:
         """`certificates` gives those for a `HOST[:PORT]`, which no other host gets to see."""
         self._certificates = certificates or (lambda _: Certificates())
         self._lock = threading.Lock()
-        self._idle: dict[tuple[Tls, Certificates], list[requests.Session]] = {}
+        self._idle: dict[tuple[int, Tls, Certificates], list[requests.Session]] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -113,7 +114,8 @@ class Http:
         secure = server.startswith("https:")
         host = server.partition("://")[2]
         certificates = self._certificates(host) if secure else Certificates()
-        key = (request.tls, certificates)
+        # A forked process has its parent's connections too, but must not talk on them.
+        key = (os.getpid(), request.tls, certificates)
         with self._lock:
             idle = self._idle.setdefault(key, [])
             session = idle.pop() if idle else None
