@@ -15,7 +15,9 @@ _LEFT, _WIDTH, _BAR, _GAP, _RIGHT = 90, 520, 13, 14, 70
 def write_chart(results: Results, names: list[str], path: Path) -> None:
     """A group of bars for each image, each group on a scale of its own, seconds at the bars."""
     y = 46
-    parts = [_text(_LEFT, 18, "Pull and check out, seconds until synced (median; shorter is better)")]
+    parts = [
+        _text(_LEFT, 18, "Pull and check out, seconds until synced (median; shorter is better)")
+    ]
     x = _LEFT
     for contender, colour in zip(ALL, _COLOURS, strict=True):
         parts.append(f'<rect x="{x}" y="27" width="10" height="10" fill="{colour}"/>')
@@ -42,7 +44,9 @@ def write_chart(results: Results, names: list[str], path: Path) -> None:
                 y += _BAR
         y += _GAP
     size = f'width="{_LEFT + _WIDTH + _RIGHT}" height="{y}"'
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="sans-serif" font-size="11">'
+    head = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="sans-serif" font-size="11">'
+    )
     background = '<rect width="100%" height="100%" fill="white"/>'
     path.write_text("\n".join([head, background, *parts, "</svg>", ""]))
 

@@ -38,5 +38,5 @@ def fresh(directory: Path) -> Iterator[Path]:
             _run("losetup", "--detach", device)
 
 
-def _run(*argv: object) -> None:
-    subprocess.run([str(word) for word in argv], check=True, capture_output=True)
+def _run(*argv: str | Path) -> None:
+    subprocess.run(argv, check=True, capture_output=True)

@@ -99,9 +99,7 @@ def _fill(layout: Path, scratch: Path) -> None:
         packing = "zstd" if name in ZSTD else "gzip"
         for version in ("v1", "v2"):
             keys = [f"{_SMALL}-{version}" if key == _SMALL else key for key in _layers_of(name)]
-            index.append(
-                _image(layout, f"{name}-{version}", [blobs[key, packing] for key in keys])
-            )
+            index.append(_image(layout, f"{name}-{version}", [blobs[key, packing] for key in keys]))
     (layout / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": index}))
     (layout / "oci-layout").write_text('{"imageLayoutVersion": "1.0.0"}')
 

@@ -53,7 +53,7 @@ def _import_at_once(
     wanted: Sequence[WantedLayer], origin: Origin, store: Store, report: Report
 ) -> None:
     # Here since it takes 20 ms, and most pulls fetch one layer or none.
-    from atomic_sys.engine.workers import Job, processors, run_all
+    from atomic_sys.fs.workers import Job, processors, run_all
 
     def job(layer: WantedLayer) -> Job[LayerReport]:
         return Job(

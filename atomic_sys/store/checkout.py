@@ -4,17 +4,23 @@
 Only names from our own validated tree are made, each in a directory that we made and hold open, so
 nothing that an image contains can lead anywhere else. Empty files are made anew, as libostree does:
 they are the ones that get written to, and an inode has room for 65,000 links only (on ext4).
+
+A large tree is made by two processes, each with about half of the directories: links are made by
+the kernel, one at a time for each.
 """
 
 import contextlib
 import errno
 import os
 import stat
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from atomic_sys.errors import AtomicSysError
 from atomic_sys.fs.atomic import write_all
 from atomic_sys.fs.directory import component, opened, remove_tree
-from atomic_sys.model.layer import Metadata
+from atomic_sys.fs.workers import Job, Tell, processors, run_all
+from atomic_sys.model.layer import LayerPath, Metadata
 from atomic_sys.store.objects import Checksum, ObjectKind
 from atomic_sys.store.recovery import xattrs
 from atomic_sys.store.repository import ContentInfo, Mode, Repository, object_path
@@ -23,6 +29,9 @@ from atomic_sys.store.tree import Directory
 _CHUNK = 1 << 20
 _NEW = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW
 _EPOCH = (0, 0)
+_LARGE = 3000  # nodes from which on a second process is worth its start
+_PROCESSES = 2  # a third one would wait for the same locks of the file system
+_PARTS = 16  # more parts than processes, so that these end at about the same time
 
 
 def check_out(repository: Repository, root: Directory, dfd: int, name: str) -> None:
@@ -34,7 +43,11 @@ def check_out(repository: Repository, root: Directory, dfd: int, name: str) -> N
     os.mkdir(component(name), 0o700, dir_fd=dfd)
     try:
         with opened(dfd, name) as fd:
-            _Checkout(repository).fill(fd, root)
+            checkout = _Checkout(repository)
+            if _count(root) < _LARGE or processors() < _PROCESSES:
+                checkout.fill(fd, root)
+            else:
+                checkout.fill_at_once(fd, root)
     except BaseException:
         with contextlib.suppress(OSError):
             remove_tree(dfd, name)
@@ -44,17 +57,56 @@ def check_out(repository: Repository, root: Directory, dfd: int, name: str) -> N
 class _Checkout:
     def __init__(self, repository: Repository) -> None:
         self.repository = repository
+        self.objects = repository.objects
         self.as_root = repository.mode is Mode.BARE
 
     def fill(self, fd: int, directory: Directory) -> None:
         """Make what is in the directory; its own owner and mode come last (it may be read-only)."""
+        self.leaves(fd, directory)
         for name, node in directory.nodes.items():
             if isinstance(node, Directory):
-                os.mkdir(component(name), 0o700, dir_fd=fd)
-                with opened(fd, name) as below:
+                with self._made(fd, name) as below:
                     self.fill(below, node)
-            else:
-                self.leaf(fd, component(name), node)
+        self._finish(fd, directory)
+
+    def fill_at_once(self, fd: int, root: Directory) -> None:
+        """The same, by processes: here what is above the parts that they get."""
+        above, parts = _split(root, _count(root) // _PARTS)
+        for path in above:
+            if path:
+                with _reached(fd, path[:-1]) as parent:
+                    os.mkdir(component(path[-1]), 0o700, dir_fd=parent)
+
+        def make(share: Sequence[_Part]) -> Job[None]:
+            def run(_: Tell) -> None:
+                for part in share:
+                    with _reached(fd, part.path[:-1]) as parent:
+                        if part.directory is None:
+                            self.leaves(parent, above[part.path[:-1]])
+                        else:
+                            with self._made(parent, part.path[-1]) as below:
+                                self.fill(below, part.directory)
+
+            return Job(run=run, telling=contextlib.nullcontext(_silent), done=lambda _: None)
+
+        run_all([make(share) for share in _shares(parts)], _PROCESSES)
+        for path, directory in reversed(above.items()):
+            with _reached(fd, path) as here:
+                self._finish(here, directory)
+
+    @contextlib.contextmanager
+    def _made(self, fd: int, name: str) -> Iterator[int]:
+        os.mkdir(name, 0o700, dir_fd=fd)
+        with opened(fd, name) as below:
+            yield below
+
+    def leaves(self, fd: int, directory: Directory) -> None:
+        """Make the files and the symbolic links of the directory."""
+        for name, node in directory.nodes.items():
+            if not isinstance(node, Directory):
+                self._leaf(fd, component(name), node)
+
+    def _finish(self, fd: int, directory: Directory) -> None:
         metadata = directory.metadata
         if self.as_root:
             os.fchown(fd, metadata.uid, metadata.gid)  # clears set-ID bits, so the mode is next
@@ -65,8 +117,21 @@ class _Checkout:
             os.fchmod(fd, metadata.mode | stat.S_IRWXU)
         os.utime(fd, _EPOCH)
 
-    def leaf(self, fd: int, name: str, content: Checksum) -> None:
+    def _leaf(self, fd: int, name: str, content: Checksum) -> None:
         """Link a file or a symbolic link, or copy it where that cannot be."""
+        if self.as_root:
+            digits = content.hex()
+            path = f"{digits[:2]}/{digits[2:]}.file"
+            try:
+                found = os.stat(path, dir_fd=self.objects, follow_symlinks=False)
+                if found.st_size:
+                    os.link(
+                        path, name, src_dir_fd=self.objects, dst_dir_fd=fd, follow_symlinks=False
+                    )
+                    return
+            except OSError as error:  # what content_info() and _link() have an answer to
+                if error.errno not in (errno.EMLINK, errno.EXDEV, errno.ENOENT):
+                    raise
         info = self.repository.content_info(content)
         if info.target is not None and not self.as_root:
             os.symlink(info.target, name, dir_fd=fd)  # the object is a file there
@@ -124,3 +189,61 @@ class _Checkout:
         else:
             os.fchmod(fd, metadata.mode & 0o775 | stat.S_IRUSR)
         os.utime(fd, _EPOCH)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Part:
+    """A directory with all below it, or (None) the files of the directory above `path[-1]`."""
+
+    path: LayerPath
+    directory: Directory | None
+    nodes: int
+
+
+def _count(directory: Directory) -> int:
+    """How many nodes there are below it."""
+    nodes = directory.nodes
+    return len(nodes) + sum(_count(node) for node in nodes.values() if isinstance(node, Directory))
+
+
+def _split(root: Directory, most: int) -> tuple[dict[LayerPath, Directory], list[_Part]]:
+    """The directories that are larger than `most` nodes, from the top, and parts that are not."""
+    above: dict[LayerPath, Directory] = {(): root}
+    parts: list[_Part] = []
+    todo: list[tuple[LayerPath, Directory]] = [((), root)]
+    while todo:
+        path, directory = todo.pop()
+        parts.append(_Part(path=(*path, ""), directory=None, nodes=len(directory.nodes)))
+        for name, node in directory.nodes.items():
+            if isinstance(node, Directory):
+                below, nodes = (*path, name), _count(node) + 1
+                if nodes > most:
+                    above[below] = node
+                    todo.append((below, node))
+                else:
+                    parts.append(_Part(path=below, directory=node, nodes=nodes))
+    return above, parts
+
+
+def _shares(parts: Sequence[_Part]) -> tuple[list[_Part], ...]:
+    """The parts for each process: the largest first, each to who has least by then."""
+    shares: tuple[list[_Part], ...] = tuple([] for _ in range(_PROCESSES))
+    sizes = [0] * _PROCESSES
+    for part in sorted(parts, key=lambda part: part.nodes, reverse=True):
+        least = sizes.index(min(sizes))
+        shares[least].append(part)
+        sizes[least] += part.nodes
+    return shares
+
+
+@contextlib.contextmanager
+def _reached(fd: int, path: LayerPath) -> Iterator[int]:
+    """The directory that we made at this path below `fd`."""
+    with contextlib.ExitStack() as stack:
+        for name in path:
+            fd = stack.enter_context(opened(fd, name))
+        yield fd
+
+
+def _silent(_: int) -> None:
+    """Nobody is told."""

@@ -210,9 +210,7 @@ class ObjectWriter:
             try:
                 fd = os.open(".", _UNNAMED, 0o600, dir_fd=self._objects)
             except OSError:  # whatever the reason, a named one shows whether writing is possible
-                self._own = os.geteuid(), os.getegid()  # of what open(2) makes
-        self._checked: set[str] = set()  # directories in which it does
-        self._can_be_unnamed = False
+                self._can_be_unnamed = False
         if fd < 0:
             temporary = f"tmp/{temporary_name('object')}"
             fd = os.open(temporary, _NAMED, 0o600, dir_fd=self.repository.fd)

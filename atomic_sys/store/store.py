@@ -40,6 +40,7 @@ class Store:
         self.repository = repository
         self.timeout = timeout
         self._held = 0
+        self._merged_last: tuple[Checksum, Directory] | None = None  # by its commit
 
     @classmethod
     def open(cls, dfd: int, name: str, *, timeout: float = DEFAULT_TIMEOUT) -> Self:
@@ -132,7 +133,10 @@ class Store:
         return stored
 
     def _store_rootfs(self, transaction: Transaction, layers: tuple[Digest, ...]) -> Checksum:
-        return store_commit(transaction, self._merged(layers), {})
+        root = self._merged(layers)
+        commit = store_commit(transaction, root, {})
+        self._merged_last = commit, root  # who stores an image mostly wants its tree next
+        return commit
 
     def _merged(self, layers: tuple[Digest, ...]) -> Directory:
         root = Directory(IMPLIED)
@@ -219,7 +223,11 @@ class Store:
             found = self._commit_of(ref)
         if found is None:
             raise Damaged(f"image {image.name}: its root file system is not in the store")
-        return Tree(self.repository, TreeReader(self.repository).load(found[1]), found[0].hex())
+        if self._merged_last is not None and self._merged_last[0] == found[0]:
+            root = self._merged_last[1]
+        else:
+            root = TreeReader(self.repository).load(found[1])
+        return Tree(self.repository, root, found[0].hex())
 
     def check_out(self, tree: Tree, dfd: int, name: str) -> str:
         """Check the tree out as the new directory `name` below `dfd`; returns its commit.

@@ -122,6 +122,7 @@ def test_refs_come_after_the_sync_and_the_sync_after_all_objects(
         return record
 
     monkeypatch.setattr(os, "link", recorded("object", os.link))
+    monkeypatch.setattr(os, "utime", recorded("object", os.utime))
     monkeypatch.setattr(os, "rename", recorded("ref", os.rename))
     sync = recorded("sync", sync_file_system)
     monkeypatch.setattr("atomic_sys.store.transaction.sync_file_system", sync)

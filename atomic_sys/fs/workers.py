@@ -1,25 +1,26 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Several jobs at once, each in a process of its own: forked, and nothing shared but a pipe.
 
-A layer costs a processor, and threads would share one for everything that is Python. The caller
+Threads would share one processor for everything that is Python. The caller
 has no other threads that matter here: a forked process has only the one that forked. The pipe
 carries what a job tells on its way and, last, its result or its error.
 """
 
 import contextlib
-import multiprocessing
 import os
-import pickle  # noqa: S403 - for its exception: what the pipe carries is made by this program
+import pickle
 import signal
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from multiprocessing.connection import Connection, wait
-from multiprocessing.context import ForkProcess
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from atomic_sys.errors import AtomicSysError
+
+if TYPE_CHECKING:  # only for its types: the import takes 20 ms
+    from multiprocessing.connection import Connection
+    from multiprocessing.context import ForkProcess
 
 _Result = TypeVar("_Result")
 Tell = Callable[[int], None]  # what a job calls on its way
@@ -41,13 +42,13 @@ class Job(Generic[_Result]):
 
 @dataclass(frozen=True, slots=True)
 class _End(Generic[_Result]):
-    result: _Result | None
-    error: BaseException | None
+    results: tuple[_Result, ...]  # one, or none where there is an error
+    error: BaseException | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Running(Generic[_Result]):
-    process: ForkProcess
+    process: "ForkProcess"
     job: Job[_Result]
     told: Tell
     closing: contextlib.ExitStack
@@ -64,8 +65,11 @@ def run_all(jobs: Sequence[Job[_Result]], limit: int) -> None:
     Raises the first error of any job; the others are ended then, and also when this process is
     interrupted. Raises AtomicSysError for a process that dies.
     """
+    # Here for the reason above.
+    from multiprocessing.connection import Connection, wait
+
     waiting = list(reversed(jobs))
-    running: dict[Connection, _Running[_Result]] = {}
+    running: "dict[Connection, _Running[_Result]]" = {}
     try:
         while waiting or running:
             while waiting and len(running) < limit:
@@ -84,7 +88,9 @@ def run_all(jobs: Sequence[Job[_Result]], limit: int) -> None:
             other.closing.close()
 
 
-def _start(job: Job[_Result], running: dict[Connection, _Running[_Result]]) -> None:
+def _start(job: Job[_Result], running: "dict[Connection, _Running[_Result]]") -> None:
+    import multiprocessing
+
     context = multiprocessing.get_context("fork")
     ours, theirs = context.Pipe(duplex=False)
     closing = contextlib.ExitStack()
@@ -100,7 +106,7 @@ def _start(job: Job[_Result], running: dict[Connection, _Running[_Result]]) -> N
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _receive(ready: Connection, running: dict[Connection, _Running[_Result]]) -> None:
+def _receive(ready: "Connection", running: "dict[Connection, _Running[_Result]]") -> None:
     it = running[ready]
     try:
         message = ready.recv()
@@ -116,11 +122,12 @@ def _receive(ready: Connection, running: dict[Connection, _Running[_Result]]) ->
     it.closing.close()
     if message.error is not None:
         raise message.error
-    it.job.done(message.result)
+    for result in message.results:
+        it.job.done(result)
 
 
 def _work(
-    run: Callable[[Tell], _Result], pipe: Connection, inherited: Sequence[Connection]
+    run: Callable[[Tell], _Result], pipe: "Connection", inherited: "Sequence[Connection]"
 ) -> None:
     """What the new process does. Its parent takes care of the user's interrupts."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -137,11 +144,11 @@ def _work(
 
     end: _End[_Result]
     try:
-        end = _End(run(tell), None)
+        end = _End((run(tell),))
     except BaseException as error:  # noqa: BLE001 - it is raised again in the parent
-        end = _End(None, error)
+        end = _End((), error)
     with lock, contextlib.suppress(BrokenPipeError):
         try:
             pipe.send(end)
         except (TypeError, AttributeError, ValueError, pickle.PicklingError):
-            pipe.send(_End(None, AtomicSysError(f"{type(end.error).__name__}: {end.error}")))
+            pipe.send(_End((), AtomicSysError(f"{type(end.error).__name__}: {end.error}")))
