@@ -39,4 +39,4 @@ def fresh(directory: Path) -> Iterator[Path]:
 
 
 def _run(*argv: str | Path) -> None:
-    subprocess.run(argv, check=True, capture_output=True)
+    subprocess.run(list(argv), check=True, capture_output=True)

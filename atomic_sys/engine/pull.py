@@ -3,9 +3,9 @@
 
 import json
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from atomic_sys.engine.judge import Judge, from_store, stored_form
-from atomic_sys.engine.layers import WantedLayer, import_layers
 from atomic_sys.engine.report import Report
 from atomic_sys.errors import NotFound
 from atomic_sys.image.origin import Origin
@@ -21,6 +21,9 @@ from atomic_sys.store.images import ImageToStore, StoredImage
 from atomic_sys.store.store import Store
 from atomic_sys.trust.scopes import ImageIdentity
 from atomic_sys.trust.verdict import Verdict
+
+if TYPE_CHECKING:  # needed only where there is something to fetch
+    from atomic_sys.engine.layers import WantedLayer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +68,9 @@ def _pull(at: ImageAt, platform: Platform, store: Store, judge: Judge, report: R
     stored = store.image(at.name)
     if stored is not None and _is_same(stored, digest, store, stored_form(signatures)):
         return Pulled(image=stored, verdict=verdict, changed=False)
+    # Here for the reason above.
+    from atomic_sys.engine.layers import import_layers
+
     raw_config = _fetch(at.origin, resolved.manifest.config)
     wanted = _wanted(resolved, image_config.parse(raw_config), store)
     import_layers(wanted, at.origin, store, report)
@@ -114,8 +120,13 @@ def _fetch(origin: Origin, descriptor: Descriptor) -> bytes:
     return b"".join(origin.blob(descriptor))
 
 
-def _wanted(resolved: ResolvedImage, config: ImageConfig, store: Store) -> tuple[WantedLayer, ...]:
+def _wanted(
+    resolved: ResolvedImage, config: ImageConfig, store: Store
+) -> "tuple[WantedLayer, ...]":
     """The layers that the store lacks, each once."""
+    # Here for the reason above.
+    from atomic_sys.engine.layers import WantedLayer
+
     layers, diff_ids = resolved.manifest.layers, config.diff_ids
     if len(layers) != len(diff_ids):
         raise InvalidManifest(f"{len(layers)} layers, but {len(diff_ids)} diff ids in the config")

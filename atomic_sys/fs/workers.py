@@ -69,7 +69,7 @@ def run_all(jobs: Sequence[Job[_Result]], limit: int) -> None:
     from multiprocessing.connection import Connection, wait
 
     waiting = list(reversed(jobs))
-    running: "dict[Connection, _Running[_Result]]" = {}
+    running: dict[Connection, _Running[_Result]] = {}
     try:
         while waiting or running:
             while waiting and len(running) < limit:

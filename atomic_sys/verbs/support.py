@@ -3,24 +3,22 @@
 
 import os
 import sys
-import sysconfig
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from atomic_sys.engine import sources
 from atomic_sys.engine.judge import Judge
-from atomic_sys.engine.observe import is_free
-from atomic_sys.engine.prepare import HostView
 from atomic_sys.engine.pull import ImageAt, require_image
 from atomic_sys.engine.report import Report
-from atomic_sys.engine.runtime import check_runtime, runtime_features
-from atomic_sys.engine.steps import Tools
 from atomic_sys.errors import AtomicSysError
 from atomic_sys.host import Host
 from atomic_sys.model.reference import ImageName
 from atomic_sys.model.source import Source, parse_source
-from atomic_sys.render import render
-from atomic_sys.render.host_facts import HostFacts
-from atomic_sys.render.render import DefaultTemplates
+
+if TYPE_CHECKING:  # a pull needs none of it, and its import takes longer than a pull may
+    from atomic_sys.engine.prepare import HostView
+    from atomic_sys.engine.steps import Tools
+    from atomic_sys.render.render import DefaultTemplates
 
 START_TIMEOUT = 600.0  # seconds; the unit's own TimeoutStartSec= usually ends it before
 _SHARE = "share/atomic-sys"
@@ -47,8 +45,10 @@ def locate(host: Host, source: Source) -> ImageAt:
     return sources.locate(source, host.http, host.registries, host.credentials)
 
 
-def make_tools(host: Host, report: Report) -> Tools:
+def make_tools(host: Host, report: Report) -> "Tools":
     """What operations work with."""
+    # Here for the reason above.
+    from atomic_sys.engine.steps import Tools
 
     def check_out(image: str, dfd: int, name: str) -> None:
         store = host.store
@@ -64,8 +64,15 @@ def make_tools(host: Host, report: Report) -> Tools:
     )
 
 
-def make_view(host: Host, runtime: str) -> HostView:
+def make_view(host: Host, runtime: str) -> "HostView":
     """The host as templates see it. Raises AtomicSysError when the runtime is not installed."""
+    # Here for the reason above.
+    from atomic_sys.engine.observe import is_free
+    from atomic_sys.engine.prepare import HostView
+    from atomic_sys.engine.runtime import check_runtime, runtime_features
+    from atomic_sys.render import render
+    from atomic_sys.render.host_facts import HostFacts
+
     here = host.paths.inside(runtime)
     check_runtime(here)
     return HostView(
@@ -93,6 +100,9 @@ def _capabilities(host: Host) -> int:
         ):
             if line.startswith("CapBnd:"):
                 return int(line.split()[1], 16)
+    # Here for the reason above.
+    from atomic_sys.render.host_facts import HostFacts
+
     return HostFacts().capabilities
 
 
@@ -100,8 +110,13 @@ def _program() -> str:
     return sys.argv[0] if os.path.isabs(sys.argv[0]) else "/usr/bin/atomic"
 
 
-def _default_templates() -> DefaultTemplates:
+def _default_templates() -> "DefaultTemplates":
     """The templates of the installation, or of the source tree that we run from."""
+    # Here for the reason above.
+    import sysconfig
+
+    from atomic_sys.render.render import DefaultTemplates
+
     own = Path(__file__).parents[2]
     for directory in (
         own / "templates",
