@@ -25,7 +25,7 @@ def fresh(directory: Path) -> Iterator[Path]:
         mounted.mkdir()
         _run("truncate", "-s", SIZE, image)
         _run("mke2fs", "-q", "-t", "ext4", "-m", "0", image)
-        argv = ["losetup", "--find", "--show", "--direct-io=on", image]
+        argv = ["losetup", "--find", "--show", "--direct-io=on", str(image)]
         device = subprocess.run(argv, check=True, capture_output=True, text=True).stdout.strip()
         try:
             # Else the kernel goes on with what mke2fs left undone, at the cost of what is measured.

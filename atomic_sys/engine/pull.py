@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Pull an image: fetch its manifest once, judge those bytes, import those layers, name it last."""
 
+import errno
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -18,7 +19,7 @@ from atomic_sys.model.platform import Platform
 from atomic_sys.model.reference import ImageName
 from atomic_sys.model.stream import TooLarge
 from atomic_sys.store.images import ImageToStore, StoredImage
-from atomic_sys.store.store import Store
+from atomic_sys.store.store import NoSpace, Store
 from atomic_sys.trust.scopes import ImageIdentity
 from atomic_sys.trust.verdict import Verdict
 
@@ -56,8 +57,14 @@ def pull(at: ImageAt, platform: Platform, store: Store, judge: Judge, report: Re
     Raises Rejected before a layer byte is fetched when the policy does not accept it, and
     AtomicSysError for whatever else goes wrong; then no name in the store has changed.
     """
-    with store.in_use():  # or a prune might take a layer that is here, but not named yet
-        return _pull(at, platform, store, judge, report)
+    try:
+        with store.in_use():  # or a prune might take a layer that is here, but not named yet
+            return _pull(at, platform, store, judge, report)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        store.drop_unfinished()
+        raise NoSpace(f"the store's file system is full: {error.strerror}") from error
 
 
 def _pull(at: ImageAt, platform: Platform, store: Store, judge: Judge, report: Report) -> Pulled:
@@ -73,6 +80,7 @@ def _pull(at: ImageAt, platform: Platform, store: Store, judge: Judge, report: R
 
     raw_config = _fetch(at.origin, resolved.manifest.config)
     wanted = _wanted(resolved, image_config.parse(raw_config), store)
+    store.require_space(sum(layer.descriptor.size for layer in wanted))  # packed: it takes more
     import_layers(wanted, at.origin, store, report)
     image = store.put_image(
         ImageToStore(

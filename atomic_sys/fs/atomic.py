@@ -84,3 +84,12 @@ def sync_file_system(fd: int) -> None:
     if libc.syncfs(fd) != 0:
         code = ctypes.get_errno()
         raise OSError(code, os.strerror(code))
+
+
+def umask() -> int:
+    """This process's umask, without changing it, as umask(2) would (proc(5)); all bits if unknown."""
+    with contextlib.suppress(OSError), open("/proc/self/status", encoding="ascii") as stream:
+        for line in stream:
+            if line.startswith("Umask:"):
+                return int(line.split()[1], 8)
+    return 0o777

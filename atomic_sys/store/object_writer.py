@@ -16,7 +16,7 @@ from functools import lru_cache
 from typing import Any
 
 from atomic_sys.errors import AtomicSysError
-from atomic_sys.fs.atomic import temporary_name, write_all
+from atomic_sys.fs.atomic import temporary_name, umask, write_all
 from atomic_sys.model.layer import Metadata
 from atomic_sys.model.stream import ContentMismatch
 from atomic_sys.store.objects import (
@@ -26,7 +26,13 @@ from atomic_sys.store.objects import (
     encode_metadata,
     file_header,
 )
-from atomic_sys.store.repository import USER_METADATA, Mode, Repository, object_path
+from atomic_sys.store.repository import (
+    USER_METADATA,
+    Mode,
+    Repository,
+    is_finished,
+    object_path,
+)
 
 _SMALL = 1 << 20  # bytes; a file up to here is hashed before anything is written
 _UNNAMED = os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC
@@ -47,7 +53,7 @@ class ObjectWriter:
         self._own = os.geteuid(), os.getegid()  # of what open(2) makes
         self._checked: set[str] = set()  # directories in which it does
         self._can_be_unnamed = os.path.isdir("/proc/self/fd")
-        self._masked = _umask() | stat.S_ISUID | stat.S_ISGID  # what open(2) may not set
+        self._masked = umask() | stat.S_ISUID | stat.S_ISGID  # what open(2) may not set
 
     def add_metadata(self, kind: ObjectKind, content: bytes) -> Checksum:
         """Store a dirtree, dirmeta or commit. Raises OSError."""
@@ -103,8 +109,7 @@ class ObjectWriter:
         self._checked.add(directory)
 
     def _is_whole(self, path: str) -> bool:
-        found = os.stat(path, dir_fd=self._objects, follow_symlinks=False)
-        return found.st_mtime_ns == 0 or not stat.S_ISREG(found.st_mode)
+        return is_finished(os.stat(path, dir_fd=self._objects, follow_symlinks=False))
 
     def _replace(self, path: str, metadata: Metadata, content: bytes) -> None:
         """Put a whole file in the place of one that somebody may still be writing."""
@@ -257,15 +262,6 @@ class ObjectWriter:
             os.setxattr(fd, USER_METADATA, encode_metadata(metadata, stat.S_IFREG))
             os.fchmod(fd, metadata.mode & 0o775 | 0o400)
         os.utime(fd, _EPOCH)
-
-
-def _umask() -> int:
-    """This process's umask, which can be read without being changed only here (proc(5))."""
-    with contextlib.suppress(OSError), open("/proc/self/status", encoding="ascii") as stream:
-        for line in stream:
-            if line.startswith("Umask:"):
-                return int(line.split()[1], 8)
-    return 0o777
 
 
 def _joined(chunks: Iterable[bytes]) -> bytes:

@@ -1,23 +1,23 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What an interrupted transaction left: found by its mark, looked at, and made harmless.
 
-Objects are named only when they are whole, so a killed process leaves nothing to repair, only
-bytes that are perhaps not on the disk yet. After a power cut (the mark is of another boot) a name
-can be there without its bytes: every object younger than the mark is hashed, and removed unless it
-is what its name says.
+A killed process leaves objects that it had not finished, which their time tells. After a power cut
+(the mark is of another boot) a name can be there without its bytes: every object younger than the
+mark is hashed, and removed unless it is what its name says.
 """
 
 import fcntl
 import hashlib
 import os
-from collections.abc import Iterator
+import stat
+from collections.abc import Collection, Iterator, Sequence
 
 from atomic_sys.errors import Damaged
 from atomic_sys.fs.atomic import sync_file_system
 from atomic_sys.log import note
 from atomic_sys.model.layer import Metadata
 from atomic_sys.store.objects import Checksum, ObjectKind, file_header
-from atomic_sys.store.repository import Mode, Repository, object_path
+from atomic_sys.store.repository import Mode, Repository, is_finished, object_path
 from atomic_sys.store.transaction import MARK_SUFFIX, boot_id
 
 _CLOCK_SLACK = 3600  # seconds by which a clock may have been set back between mark and object
@@ -55,21 +55,46 @@ def recover(repository: Repository) -> int:
     """
     removed = 0
     marks = stale_marks(repository)
-    lost = [mark for mark in marks if _of_another_boot(repository, mark)]
+    lost = any(_of_another_boot(repository, mark) for mark in marks)
+    for kind, name, info in _younger(repository, marks):
+        unfinished = kind is ObjectKind.FILE and not is_finished(info)
+        if unfinished or (lost and not is_intact(repository, kind, name)):
+            os.unlink(object_path(kind, name), dir_fd=repository.objects)
+            removed += 1
     if lost:
-        since = min(os.stat(f"state/{m}", dir_fd=repository.fd).st_ctime for m in lost)
-        for kind, name in objects(repository):
-            path = object_path(kind, name)
-            info = os.stat(path, dir_fd=repository.objects, follow_symlinks=False)
-            young = info.st_ctime >= since - _CLOCK_SLACK
-            if young and not is_intact(repository, kind, name):
-                os.unlink(path, dir_fd=repository.objects)
-                removed += 1
         note(f"checked the store after an interrupted import: {removed} damaged objects removed")
     sync_file_system(repository.fd)
     for mark in marks:
         os.unlink(f"state/{mark}", dir_fd=repository.fd)
     return removed
+
+
+def _younger(
+    repository: Repository, marks: Sequence[str]
+) -> Iterator[tuple[ObjectKind, Checksum, os.stat_result]]:
+    """The objects that one of these transactions may have written."""
+    if not marks:
+        return
+    since = min(os.stat(f"state/{mark}", dir_fd=repository.fd).st_ctime for mark in marks)
+    for kind, name in objects(repository):
+        path = object_path(kind, name)
+        info = os.stat(path, dir_fd=repository.objects, follow_symlinks=False)
+        if info.st_ctime >= since - _CLOCK_SLACK:
+            yield kind, name, info
+
+
+def drop_unfinished(
+    repository: Repository, reachable: Collection[tuple[ObjectKind, Checksum]]
+) -> None:
+    """Free the space of what transactions that failed wrote for nothing. Raises OSError.
+
+    The caller holds the lock exclusively, and has not called recover() yet. Files that a checkout
+    holds stay, and so do trees: they are small, and prune() knows better.
+    """
+    for kind, name, info in _younger(repository, stale_marks(repository)):
+        useless = (kind, name) not in reachable and info.st_nlink == 1 and info.st_size > 0
+        if kind is ObjectKind.FILE and useless and stat.S_ISREG(info.st_mode):
+            os.unlink(object_path(kind, name), dir_fd=repository.objects)
 
 
 def _of_another_boot(repository: Repository, mark: str) -> bool:

@@ -239,6 +239,14 @@ def _missing(kind: ObjectKind, name: Checksum) -> Damaged:
     return Damaged(f"missing object {name.hex()}.{kind.value}", hint=_REPAIR)
 
 
+def is_finished(info: os.stat_result) -> bool:
+    """Whether a content object was finished, and has not been written to since.
+
+    Its time is the epoch then, as libostree has it; a symbolic link is made at once.
+    """
+    return info.st_mtime_ns == 0 or not stat.S_ISREG(info.st_mode)
+
+
 def object_path(kind: ObjectKind, name: Checksum) -> str:
     """Where an object is, below `objects`."""
     digits = name.hex()

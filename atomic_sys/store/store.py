@@ -22,7 +22,7 @@ from atomic_sys.store.commits import TreeReader, load_layer, store_commit
 from atomic_sys.store.images import ImageToStore, LayerImport, LayerReport, StoredImage
 from atomic_sys.store.objects import Checksum, Commit
 from atomic_sys.store.prune import PruneReport
-from atomic_sys.store.recovery import recover, stale_marks
+from atomic_sys.store.recovery import drop_unfinished, recover, stale_marks
 from atomic_sys.store.repository import Mode, Repository
 from atomic_sys.store.transaction import Transaction
 from atomic_sys.store.tree import IMPLIED, Directory, merge
@@ -31,6 +31,13 @@ from atomic_sys.store.view import Tree
 DEFAULT_TIMEOUT = 30.0  # seconds to wait for the lock
 _DOCUMENT = Metadata(0, 0, 0o644)
 _DOCUMENT_LIMIT = 16 << 20  # bytes of a config blob or of a signature
+
+
+class NoSpace(AtomicSysError):
+    """The store's file system is full, or would be."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, hint="make room, for example with `atomic images prune`")
 
 
 class Store:
@@ -75,6 +82,22 @@ class Store:
                 yield
             finally:
                 self._held -= 1
+
+    def require_space(self, size: int) -> None:
+        """Raises NoSpace when fewer bytes are free on the store's file system."""
+        found = os.fstatvfs(self.repository.fd)
+        blocks = found.f_bfree if os.geteuid() == 0 else found.f_bavail
+        if blocks * found.f_frsize < size:
+            raise NoSpace(f"{size} bytes to store, and {blocks * found.f_frsize} bytes are free")
+
+    def drop_unfinished(self) -> None:
+        """Free what failed imports wrote, unless somebody else uses the store. Raises OSError."""
+        with (
+            contextlib.suppress(Busy),
+            self.repository.locked(LockKind.EXCLUSIVE, 0),
+        ):
+            drop_unfinished(self.repository, prune.reachable_objects(self.repository))
+            recover(self.repository)
 
     def has_layer(self, digest: Digest) -> bool:
         """Whether the layer with this blob digest is here, with its commit."""
