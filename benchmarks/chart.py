@@ -15,15 +15,15 @@ _LEFT, _WIDTH, _BAR, _GAP, _RIGHT = 90, 520, 13, 14, 70
 def write_chart(results: Results, names: list[str], path: Path) -> None:
     """A group of bars for each image, each group on a scale of its own, seconds at the bars."""
     y = 46
-    parts = [
-        _text(_LEFT, 18, "Pull and check out, seconds until synced (median; shorter is better)")
-    ]
+    parts = [_text(_LEFT, 18, "Pull and check out: seconds until synced, shorter is better")]
     x = _LEFT
     for contender, colour in zip(ALL, _COLOURS, strict=True):
         parts.append(f'<rect x="{x}" y="27" width="10" height="10" fill="{colour}"/>')
         parts.append(_text(x + 14, 36, contender.name))
         x += 130
     for name in names:
+        if (name, "pull", OURS.name) not in results:
+            continue
         found = {
             contender.name: median([s.wall for s in results[name, "pull", contender.name]])
             for contender in ALL

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks import contenders, images
@@ -44,16 +45,16 @@ def main() -> None:
         for name in names:
             for version in ("v1", "v2"):
                 _push(layout, name, version, server)
-        for number in range(arguments.runs):
-            for name in names:
-                for contender in contenders.ALL:
-                    if contender.zstd or name not in images.ZSTD:
-                        print(f"round {number + 1}: {name}, {contender.name}", file=sys.stderr)
-                        with fresh(arguments.directory) as directory:
-                            _measure(directory, contender, f"{server}/{name}", results)
         for name in names:
             with fresh(arguments.directory) as directory:
                 memory[name] = peak_memory(contenders.ours(directory, f"{server}/{name}:v1"))
+        who = [one for one in contenders.ALL if one.name not in arguments.without]
+        try:
+            for number in range(arguments.runs):
+                for name in names:
+                    _round(number, f"{server}/{name}", who, arguments.directory, results)
+        except KeyboardInterrupt:
+            print("interrupted: this is what there is", file=sys.stderr)
     described = {name: images.describe(layout, name) for name in names}
     print(report(results, described, memory))
     if arguments.svg:
@@ -66,8 +67,21 @@ def _arguments() -> argparse.Namespace:
     add("-n", "--runs", type=int, default=RUNS, help="rounds (default: %(default)s)")
     add("--image", action="append", choices=images.NAMES, help="this one only; may be repeated")
     add("--directory", type=Path, default=Path("/dev/shm"), help="for the file systems' files")  # noqa: S108 - memory, unless the user says otherwise
+    others = [one.name for one in contenders.ALL if one is not OURS]
+    add("--without", action="append", default=[], choices=others, help="leave this one out")
     add("--svg", help="write a plot to this file")
     return parser.parse_args()
+
+
+def _round(
+    number: int, image: str, who: Sequence[Contender], directory: Path, results: Results
+) -> None:
+    name = image.rpartition("/")[2]
+    for contender in who:
+        if contender.zstd or name not in images.ZSTD:
+            print(f"round {number + 1}: {name}, {contender.name}", file=sys.stderr)
+            with fresh(directory) as mounted:
+                _measure(mounted, contender, image, results)
 
 
 def _push(layout: Path, name: str, version: str, server: str) -> None:

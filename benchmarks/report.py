@@ -57,8 +57,11 @@ def _row(results: Results, name: str, what: str, peer: str) -> str:
 
 
 def ratio(ours: list[Sample], other: list[Sample]) -> float:
-    """The median of the ratios of each round, so that what slows a whole round cancels out."""
-    return median([a.wall / b.wall for a, b in zip(ours, other, strict=True)])
+    """The median of the ratios of each round, so that what slows a whole round cancels out.
+
+    The last round may be incomplete, of an interrupted run.
+    """
+    return median([a.wall / b.wall for a, b in zip(ours, other, strict=False)])
 
 
 def _times(samples: list[Sample]) -> str:

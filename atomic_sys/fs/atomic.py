@@ -87,7 +87,7 @@ def sync_file_system(fd: int) -> None:
 
 
 def umask() -> int:
-    """This process's umask, without changing it, as umask(2) would (proc(5)); all bits if unknown."""
+    """This process's umask, unchanged, from proc(5); all bits where that cannot tell."""
     with contextlib.suppress(OSError), open("/proc/self/status", encoding="ascii") as stream:
         for line in stream:
             if line.startswith("Umask:"):

@@ -72,7 +72,8 @@ def number(field: bytes, what: str) -> int:
 
 def text(field: bytes) -> bytes:
     """The bytes of a field up to its first NUL."""
-    return field.partition(b"\0")[0]
+    end = field.find(0)
+    return field if end < 0 else field[:end]
 
 
 def full_name(header: bytes) -> bytes:

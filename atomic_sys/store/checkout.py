@@ -29,7 +29,7 @@ from atomic_sys.store.tree import Directory
 _CHUNK = 1 << 20
 _NEW = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW
 _EPOCH = (0, 0)
-_LARGE = 3000  # nodes from which on a second process is worth its start
+_LARGE = 20_000  # nodes from which on a second process is worth its start
 _PROCESSES = 2  # a third one would wait for the same locks of the file system
 _PARTS = 16  # more parts than processes, so that these end at about the same time
 

@@ -106,18 +106,18 @@ class LayerBuilder:
         Raises InvalidLayer.
         """
         layer = self.layer
-        if entry.path[:-1] != self._parent_path or not entry.path:
-            _check(entry.path)
+        path = entry.path
+        if path and path[:-1] == self._parent_path:
+            _check_name(path[-1])
         else:
-            _check_name(entry.path[-1])
+            _check(path)
         match entry:
             case entries.RegularFile() | entries.Symlink():
                 if content is None:
                     raise TypeError("a file without content")
-                parent = self._leaf_parent(entry.path)
-                parent.nodes[entry.path[-1]] = content
+                self._leaf_parent(path).nodes[path[-1]] = content
                 if layer.links:
-                    layer.links.pop(entry.path, None)
+                    layer.links.pop(path, None)
             case entries.Directory():
                 self._directory(entry.path).metadata = entry.metadata
                 layer.implied.discard(entry.path)
@@ -142,10 +142,10 @@ class LayerBuilder:
     def _leaf_parent(self, path: LayerPath, *, whiteout: bool = False) -> Directory:
         if not path:
             raise InvalidLayer("invalid layer: its root is not a directory")
-        parent = self._parent
-        if path[:-1] != self._parent_path:
-            parent = self._directory(path[:-1])
-            self._parent_path, self._parent = path[:-1], parent
+        above, parent = path[:-1], self._parent
+        if above != self._parent_path:
+            parent = self._directory(above)
+            self._parent_path, self._parent = above, parent
         if not whiteout and isinstance(parent.nodes.get(path[-1]), Directory):
             raise InvalidLayer(f"invalid layer: {_text(path)} is a directory and a file at once")
         return parent
