@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Several jobs at once, each in a process of its own: forked, and nothing shared but a pipe.
 
-Threads would share one processor for everything that is Python. The caller
-has no other threads that matter here: a forked process has only the one that forked. The pipe
+Threads would share one processor for everything that is Python. A forked process has only the
+thread that forked it, so whoever calls this has no other that may hold a lock just then. The pipe
 carries what a job tells on its way and, last, its result or its error.
 """
 
@@ -80,11 +80,10 @@ def run_all(jobs: Sequence[Job[_Result]], limit: int) -> None:
     finally:
         for other in running.values():
             other.process.terminate()
-        for connection, other in running.items():
+        for other in running.values():
             other.process.join(_GRACE)
             other.process.kill()
             other.process.join()
-            connection.close()
             other.closing.close()
 
 
@@ -92,17 +91,18 @@ def _start(job: Job[_Result], running: "dict[Connection, _Running[_Result]]") ->
     import multiprocessing
 
     context = multiprocessing.get_context("fork")
-    ours, theirs = context.Pipe(duplex=False)
-    closing = contextlib.ExitStack()
-    told = closing.enter_context(job.telling)
-    process = context.Process(target=_work, args=(job.run, theirs, (ours, *running)))
     # Signals wait until the process is known to those who would end it, and has its own handlers.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     try:
-        process.start()
-        running[ours] = _Running(process=process, job=job, told=told, closing=closing)
+        with contextlib.ExitStack() as closing:
+            ours, theirs = context.Pipe(duplex=False)
+            closing.callback(ours.close)
+            with theirs:
+                told = closing.enter_context(job.telling)
+                process = context.Process(target=_work, args=(job.run, theirs, (ours, *running)))
+                process.start()
+            running[ours] = _Running(process=process, job=job, told=told, closing=closing.pop_all())
     finally:
-        theirs.close()
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
@@ -113,11 +113,12 @@ def _receive(ready: "Connection", running: "dict[Connection, _Running[_Result]]"
     except EOFError:
         it.process.join()
         raise AtomicSysError(f"a process of ours ended ({it.process.exitcode})") from None
+    except (TypeError, AttributeError) as error:
+        raise AtomicSysError(f"a process of ours failed, but cannot say how: {error}") from None
     if not isinstance(message, _End):
         it.told(message)
         return
     del running[ready]
-    ready.close()
     it.process.join()
     it.closing.close()
     if message.error is not None:

@@ -2,8 +2,8 @@
 """What an interrupted transaction left: found by its mark, looked at, and made harmless.
 
 A killed process leaves objects that it had not finished, which their time tells. After a power cut
-(the mark is of another boot) a name can be there without its bytes: every object younger than the
-mark is hashed, and removed unless it is what its name says.
+(the mark is of another boot) a name can be there without its bytes, so that every object younger
+than the mark is suspect. What is suspect is hashed, and removed unless it is what its name says.
 """
 
 import fcntl
@@ -58,9 +58,14 @@ def recover(repository: Repository) -> int:
     lost = any(_of_another_boot(repository, mark) for mark in marks)
     for kind, name, info in _younger(repository, marks):
         unfinished = kind is ObjectKind.FILE and not is_finished(info)
-        if unfinished or (lost and not is_intact(repository, kind, name)):
-            os.unlink(object_path(kind, name), dir_fd=repository.objects)
+        if not (unfinished or lost):
+            continue
+        path = object_path(kind, name)
+        if not is_intact(repository, kind, name):
+            os.unlink(path, dir_fd=repository.objects)
             removed += 1
+        elif unfinished:  # somebody touched it by way of a checkout, or was killed just before
+            os.utime(path, (0, 0), dir_fd=repository.objects, follow_symlinks=False)
     if lost:
         note(f"checked the store after an interrupted import: {removed} damaged objects removed")
     sync_file_system(repository.fd)
