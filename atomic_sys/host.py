@@ -48,6 +48,9 @@ class HostOptions:
     authfile: str | None = None
     source_credentials: Password | None = None
     lock_timeout: float = DEFAULT_LOCK_TIMEOUT
+    override_os: str | None = None
+    override_arch: str | None = None
+    override_variant: str | None = None
 
 
 class Host:
@@ -121,7 +124,15 @@ class Host:
         own = self.options.registries_conf
         path = own or self.paths.inside(self.paths.registries_conf)
         drop_ins = os.devnull if own else self.paths.inside(self.paths.registries_conf_d)
-        return registries_conf.load(path, drop_ins)
+        return registries_conf.load(path, drop_ins, None if own else self._short_name_aliases)
+
+    @property
+    def _short_name_aliases(self) -> str:
+        """Where podman keeps the aliases that were chosen: root's are the system's."""
+        if os.geteuid() == 0:
+            return self.paths.inside(self.paths.short_name_aliases)
+        cache = self.environment.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+        return f"{cache}/containers/short-name-aliases.conf"
 
     @cached_property
     def policy(self) -> LoadedPolicy:
@@ -158,8 +169,12 @@ class Host:
 
     @property
     def platform(self) -> Platform:
-        """What this machine runs."""
-        return Platform.of_machine(os.uname().machine)
+        """What images are chosen for: what this machine runs, unless the user says otherwise."""
+        return Platform.of_machine(os.uname().machine).overridden(
+            os=self.options.override_os,
+            architecture=self.options.override_arch,
+            variant=self.options.override_variant,
+        )
 
     def locked(self, name: ContainerName) -> contextlib.AbstractContextManager[None]:
         """Hold the lock of a container's name."""

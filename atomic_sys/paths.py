@@ -28,6 +28,7 @@ class Paths:
     policy: str | None = None  # None: the first of policy_candidates that exists
     registries_conf: str = "/etc/containers/registries.conf"
     registries_conf_d: str = "/etc/containers/registries.conf.d"
+    short_name_aliases: str = "/var/cache/containers/short-name-aliases.conf"
     registries_d: str = "/etc/containers/registries.d"
     certs_d: str = "/etc/containers/certs.d"
     docker_certs_d: str = "/etc/docker/certs.d"

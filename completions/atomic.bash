@@ -6,7 +6,7 @@
 # The options of a verb; those before the verb when there is none.
 _atomic_options() {
     case $1 in
-    '') echo '-h --help -v --version --debug -y --assumeyes --root --policy --registries-conf --registries.d --authfile' ;;
+    '') echo '-h --help -v --version --debug -y --assumeyes --root --policy --registries-conf --registries.d --authfile --override-arch --override-os --override-variant' ;;
     install)
         echo '-h --help --system --storage --src-creds -n --name --set --values --runtime --now --no-enable'
         echo '--after --before --requires --wants --dry-run --display --json --lock-timeout'
@@ -17,6 +17,8 @@ _atomic_options() {
     logout) echo '-h --help -a --all --authfile --lock-timeout' ;;
     inspect) echo '-h --help --raw --config -n --no-tags' ;;
     list-tags) echo '-h --help' ;;
+    mount) echo '-h --help -o --options --storage --lock-timeout' ;;
+    unmount) echo '-h --help --lock-timeout' ;;
     'containers list' | 'images list')
         echo '-h --help -a --all -f --filter -n --noheading --no-trunc -q --quiet --json'
         ;;
@@ -24,9 +26,21 @@ _atomic_options() {
     'containers delete') echo '-h --help -a --all --storage --lock-timeout' ;;
     'images info' | 'images version') echo '-h --help --storage --json' ;;
     'images inspect' | 'images help') echo '-h --help --storage' ;;
-    'images history') echo '-h --help --no-trunc --storage --json' ;;
+    'images history') echo '-h --help --no-trunc -q --quiet --storage --json' ;;
+    'images diff') echo '-h --help --storage --json --format' ;;
+    'images checkout') echo '-h --help --copy --storage --json --lock-timeout' ;;
     'images tag') echo '-h --help --storage --lock-timeout' ;;
+    'images update') echo '-h --help -a --all --storage --src-creds --json --lock-timeout' ;;
     'images delete') echo '-h --help -a --all -f --force --storage --lock-timeout' ;;
+    'run') echo '-h --help -d --detach --storage' ;;
+    'stop') echo '-h --help' ;;
+    'containers exec') echo '-h --help -t --tty -T --no-tty -d --detach -u --user -w --workdir -e --env' ;;
+    'containers logs') echo '-h --help -f --follow -n --lines --tail -b --boot -r --reverse --since --until -o --output' ;;
+    'containers ps') echo '-h --help -n --noheading --no-trunc --json' ;;
+    'containers stats') echo '-h --help -i --interval -n --noheading --json' ;;
+    'containers verify') echo '-h --help -a --all --repair --json --src-creds --lock-timeout' ;;
+    'images verify') echo '-h --help --repair --json --storage --src-creds --lock-timeout' ;;
+    'fsck') echo '-h --help --repair --json --src-creds --lock-timeout' ;;
     'images prune') echo '-h --help --json --lock-timeout' ;;
     esac
 }
@@ -34,12 +48,21 @@ _atomic_options() {
 # What can stand where no option does.
 _atomic_words() {
     case $1 in
-    '') echo 'install uninstall pull login logout inspect list-tags containers images' ;;
-    containers) echo 'list status delete' ;;
-    images) echo 'list info version inspect history tag help delete prune' ;;
-    uninstall | 'containers status' | 'containers delete') atomic containers list --all -q 2>/dev/null ;;
-    'images delete' | 'images info' | 'images version' | 'images inspect' | 'images history' | \
-        'images tag' | 'images help') atomic images list -q 2>/dev/null ;;
+    '')
+        echo 'install uninstall run stop pull login logout inspect list-tags mount unmount fsck'
+        echo 'containers images'
+        ;;
+    mount)
+        atomic containers list --all -q 2>/dev/null
+        atomic images list -q 2>/dev/null
+        compgen -d -- "$2"
+        ;;
+    containers) echo 'list status exec logs ps stats verify delete' ;;
+    images) echo 'list info version inspect history diff checkout tag help update delete verify prune' ;;
+    uninstall | run | stop | 'containers exec' | 'containers logs' | 'containers ps' | \
+        'containers stats' | 'containers status' | 'containers delete' | 'containers verify') atomic containers list --all -q 2>/dev/null ;;
+    'images delete' | 'images update' | 'images info' | 'images version' | 'images inspect' | 'images history' | \
+        'images diff' | 'images checkout' | 'images tag' | 'images help' | 'images verify') atomic images list -q 2>/dev/null ;;
     esac
 }
 
@@ -49,12 +72,13 @@ _atomic_value() {
     --root | --registries.d) mapfile -t COMPREPLY < <(compgen -d -- "$2") ;;
     --policy | --registries-conf | --authfile | --values | --runtime) mapfile -t COMPREPLY < <(compgen -f -- "$2") ;;
     --storage) mapfile -t COMPREPLY < <(compgen -W ostree -- "$2") ;;
+    --format) mapfile -t COMPREPLY < <(compgen -W json -- "$2") ;;
     --after | --before | --requires | --wants)
         mapfile -t COMPREPLY < <(compgen -W "$(
             systemctl list-unit-files --plain --no-legend 2>/dev/null | cut -d ' ' -f 1
         )" -- "$2")
         ;;
-    --set | --filter | --name | --src-creds | --username | --lock-timeout) COMPREPLY=() ;;
+    --set | --filter | --name | --src-creds | --username | --lock-timeout | --override-* | -o | --options) COMPREPLY=() ;;
     *) return 1 ;;
     esac
 }
@@ -67,7 +91,8 @@ _atomic() {
     [[ $previous == = && COMP_CWORD -gt 1 ]] && previous=${COMP_WORDS[COMP_CWORD - 2]}
     for ((index = 1; index < COMP_CWORD; index++)); do
         case $verb:${COMP_WORDS[index]} in
-        :--root | :--policy | :--registries-conf | :--registries.d | :--authfile)
+        :--root | :--policy | :--registries-conf | :--registries.d | :--authfile | :--override-arch | \
+            :--override-os | :--override-variant)
             [[ ${COMP_WORDS[index + 1]} == = ]] && ((index++))
             ((index++))
             ;;
@@ -79,14 +104,20 @@ _atomic() {
             ;;
         esac
     done
+    case $verb in
+    diff | help | info | update | verify | version) verb="images $verb" ;;
+    umount) verb=unmount ;;
+    esac
     if _atomic_value "$previous" "$current"; then
         return
     elif [[ $current == -* ]]; then
         mapfile -t COMPREPLY < <(compgen -W "$(_atomic_options "$verb")" -- "$current")
+    elif [[ $verb == unmount ]]; then
+        mapfile -t COMPREPLY < <(compgen -d -- "$current")
     elif [[ $verb == install || $verb == pull || $verb == inspect ]]; then
         mapfile -t COMPREPLY < <(compgen -f -- "$current") # the directory of oci:DIR
     else
-        mapfile -t COMPREPLY < <(compgen -W "$(_atomic_words "$verb")" -- "$current")
+        mapfile -t COMPREPLY < <(compgen -W "$(_atomic_words "$verb" "$current")" -- "$current")
     fi
 }
 

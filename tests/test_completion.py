@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from atomic_sys.cli.parser import VERBS
-from tests.support.command_line import COMMANDS, shown_options
+from tests.support.command_line import COMMANDS, HIDDEN, shown_options
 
 SCRIPT = Path(__file__).parents[1] / "completions/atomic.bash"
 # A program that answers like the real one where names are asked for.
@@ -32,14 +32,14 @@ def complete(*words: str, script: Path = SCRIPT) -> frozenset[str]:
     return frozenset(done.stdout.split())
 
 
-@pytest.mark.parametrize("words", COMMANDS)
+@pytest.mark.parametrize("words", [*COMMANDS, *HIDDEN])
 def test_options_are_those_of_the_command(words: str) -> None:
     assert complete(*words.split(), "-") == shown_options(words)
 
 
 def test_verbs_are_those_of_the_command() -> None:
     first = complete("")
-    assert first == {verb.words.split()[0] for verb in VERBS}
+    assert first == {words.split()[0] for words in COMMANDS if words}
     for group in ("containers", "images"):
         rows = {verb.words.split()[1] for verb in VERBS if verb.words.startswith(f"{group} ")}
         assert complete(group, "") == rows
@@ -52,8 +52,12 @@ def test_verbs_are_those_of_the_command() -> None:
         (["containers", "status", "e"], {"etcd"}),
         (["containers", "delete", "etcd", ""], {"etcd", "flannel"}),
         (["images", "delete", "-f", ""], {"0a1b"}),
+        (["info", ""], {"0a1b"}),
+        (["mount", "fl"], {"flannel"}),
+        (["mount", "0"], {"0a1b"}),
+        (["--override-arch", "images", "images", "p"], {"prune"}),
         (["--root", "images", "uninstall", "f"], {"flannel"}),
-        (["--root", "=", "/srv", "containers", "l"], {"list"}),
+        (["--root", "=", "/srv", "containers", "li"], {"list"}),
         (["-y", "--debug", "im"], {"images"}),
         (["pull", "--storage", ""], {"ostree"}),
         (["pull", "--storage", "="], {"ostree"}),

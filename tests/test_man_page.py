@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from atomic_sys.errors import ExitCode
-from tests.support.command_line import COMMANDS, shown_options
+from tests.support.command_line import COMMANDS, HIDDEN, shown_options
 
 PAGE = Path(__file__).parents[1] / "docs/man/atomic.1"
 _HEADING = re.compile(r'^\.S[SH] "?([^"\n]+)"?\n', re.MULTILINE)
@@ -36,6 +36,13 @@ def test_options_are_those_of_the_command(words: str) -> None:
 def test_verbs_are_those_of_the_command() -> None:
     subsections = re.findall(r'^\.SS "(.+)"$', PAGE.read_text(), re.MULTILINE)
     assert subsections == list(COMMANDS[1:])
+
+
+def test_other_names_of_verbs_are_told() -> None:
+    paragraph = sections()["VERBS"].partition(".SS")[0]
+    assert set(re.findall(r'^\.BR? "?([a-z]+)"?(?: [,.])?$', paragraph, re.MULTILINE)) == set(
+        HIDDEN
+    )
 
 
 def test_exit_codes_are_all_there() -> None:

@@ -9,7 +9,7 @@ from atomic_sys.cli.opening import open_host
 from atomic_sys.cli.options import GlobalOptions
 from atomic_sys.cli.output import Output, confirm
 from atomic_sys.errors import ExitCode, NotFound, UsageError
-from atomic_sys.verbs.images import delete_images, find_images, list_images
+from atomic_sys.verbs.images import delete_images, every_name, names_to_delete
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -31,21 +31,19 @@ def run(arguments: argparse.Namespace, options: GlobalOptions) -> ExitCode:
         raise UsageError("--all needs a confirmation", hint="atomic -y images delete --all")
     output = Output()
     with open_host(options, lock_timeout=arguments.lock_timeout) as host:
-        wanted = arguments.images
-        if arguments.all:
-            wanted = [str(item.image.name) for item in list_images(host)]
         try:
-            found = find_images(wanted, host, force=arguments.force)
+            wanted = every_name(host) if arguments.all else arguments.images
+            names = names_to_delete(wanted, host, force=arguments.force)
         except NotFound as error:
             output.say(str(error))  # clients look for "Unable to find" on stdout
             raise
-        if not found:
+        if not names:
             output.say("No images to delete.")
             return ExitCode.DONE
         confirm(
             "Do you wish to delete the following images?",
-            [str(item.image.name) for item in found],
+            [str(name) for name in names],
             assume_yes=options.assume_yes,
         )
-        delete_images(found, host)
+        delete_images(names, host)
     return ExitCode.DONE

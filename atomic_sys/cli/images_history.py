@@ -25,6 +25,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("image", metavar="IMAGE", help="name, or the beginning of an id")
     add("--no-trunc", action="store_true", help="show long values whole")
+    add("-q", "--quiet", action="store_true", help="show ids only")
     add_storage(parser)
     add("--json", action="store_true", help="print JSON")
 
@@ -35,6 +36,10 @@ def run(arguments: argparse.Namespace, options: GlobalOptions) -> ExitCode:
     with open_host(options) as host:
         item, steps = history(arguments.image, host)
     ids = [item.image.digest.hex, *(_MISSING for _ in steps)]
+    if arguments.quiet:
+        for name, _ in zip(ids, steps, strict=False):
+            print(name if arguments.no_trunc or name == _MISSING else name[:12])
+        return ExitCode.DONE
     if arguments.json:
         Output(json=True).emit([
             {

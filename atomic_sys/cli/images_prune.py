@@ -13,7 +13,11 @@ from atomic_sys.verbs.images import prune_images
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    add = parser.add_argument
+    # podman's, for what is done here in any case: nothing is asked, and nothing unused is kept
+    add("-a", "--all", action="store_true", help=argparse.SUPPRESS)
+    add("-f", "--force", action="store_true", help=argparse.SUPPRESS)
+    add("--json", action="store_true", help="print the result as JSON")
     add_lock_timeout(parser)
 
 

@@ -27,6 +27,9 @@ def open_host(
             authfile=options.authfile,
             source_credentials=parse_option(source_credentials) if source_credentials else None,
             lock_timeout=lock_timeout,
+            override_os=options.override_os,
+            override_arch=options.override_arch,
+            override_variant=options.override_variant,
         ),
         os.environ,
     )

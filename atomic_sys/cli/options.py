@@ -16,3 +16,6 @@ class GlobalOptions(NamedTuple):
     registries_conf: str | None = None
     registries_d: str | None = None
     authfile: str | None = None
+    override_os: str | None = None
+    override_arch: str | None = None
+    override_variant: str | None = None

@@ -22,39 +22,62 @@ class VerbModule(Protocol):
         """Declare its arguments."""
         ...
 
-    def run(self, arguments: argparse.Namespace, options: GlobalOptions) -> ExitCode:
-        """Do it and print the answer."""
+    def run(self, arguments: argparse.Namespace, options: GlobalOptions) -> int:
+        """Do it and print the answer; the exit code."""
         ...
 
 
 class Verb(NamedTuple):
-    """A row of the command table."""
+    """A row of the command table; a hidden one is another name, for scripts that know it."""
 
     words: str
     module: str
     summary: str
+    takes_command: bool = False  # all that follows its name is a command of the user's
+    hidden: bool = False
 
 
 VERBS = (
     Verb("install", "install", "install an image as a system container"),
     Verb("uninstall", "uninstall", "remove a system container, keeping its state"),
+    Verb("run", "run", "start a container, or run a command in it", takes_command=True),
+    Verb("stop", "stop", "stop containers"),
     Verb("pull", "pull", "pull an image into the store"),
     Verb("login", "login", "log in to a registry"),
     Verb("logout", "logout", "forget the credentials for a registry"),
-    Verb("inspect", "inspect", "show an image of a registry or a file, pulling nothing"),
+    Verb("inspect", "inspect", "show an image of a registry, a file or the store, pulling nothing"),
     Verb("list-tags", "list_tags", "list the tags of a repository in a registry"),
+    Verb("mount", "mount", "show the files of an image or a container at a directory"),
+    Verb("unmount", "unmount", "take away what was mounted at a directory"),
     Verb("containers list", "containers_list", "list system containers"),
     Verb("containers status", "containers_status", "show one container in detail"),
+    Verb("containers exec", "containers_exec", "run a command in a container", takes_command=True),
+    Verb("containers logs", "containers_logs", "show the journal of a container"),
+    Verb("containers ps", "containers_ps", "show the processes of a container"),
+    Verb("containers stats", "containers_stats", "show what containers take of the host"),
+    Verb("containers verify", "containers_verify", "compare containers with the store"),
     Verb("containers delete", "containers_delete", "remove system containers"),
     Verb("images list", "images_list", "list the images of the store"),
     Verb("images info", "images_info", "show the labels and the variables of an image"),
     Verb("images version", "images_version", "show the version of an image"),
     Verb("images inspect", "images_inspect", "show an image of the store in detail, as JSON"),
     Verb("images history", "images_history", "show the steps that an image was built in"),
+    Verb("images diff", "images_diff", "show which files differ between two images"),
+    Verb("images checkout", "images_checkout", "write the files of an image to a new directory"),
     Verb("images tag", "images_tag", "give an image of the store one more name"),
     Verb("images help", "images_help", "show the help that an image brings"),
+    Verb("images update", "images_update", "pull images again whose sources have other ones now"),
     Verb("images delete", "images_delete", "remove images from the store"),
+    Verb("images verify", "images_verify", "check every object of images, and repair them"),
     Verb("images prune", "images_prune", "remove what no image and no container needs"),
+    Verb("fsck", "fsck", "check every object and every image of the store, and repair it"),
+    Verb("diff", "images_diff", "the same as images diff", hidden=True),
+    Verb("help", "images_help", "the same as images help", hidden=True),
+    Verb("info", "images_info", "the same as images info", hidden=True),
+    Verb("umount", "unmount", "the same as unmount", hidden=True),
+    Verb("update", "images_update", "the same as images update", hidden=True),
+    Verb("verify", "images_verify", "the same as images verify", hidden=True),
+    Verb("version", "images_version", "the same as images version", hidden=True),
 )
 GROUPS = {
     "containers": "operate on system containers",
@@ -88,17 +111,21 @@ def _top_parser() -> Parser:
     add("--registries-conf", metavar="FILE", help="instead of /etc/containers/registries.conf")
     add("--registries.d", metavar="DIR", dest="registries_d", help="where signatures are looked up")
     add("--authfile", metavar="FILE", help="credentials, instead of the user's auth.json")
+    add("--override-arch", metavar="ARCH", help="choose images for ARCH, not for this machine")
+    add("--override-os", metavar="OS", help="choose images for OS")
+    add("--override-variant", metavar="VARIANT", help="choose images for this variant of ARCH")
     add("verb", metavar="VERB", nargs="?", help=argparse.SUPPRESS)
     add("arguments", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
     return parser
 
 
 def _verbs_help(verbs: Sequence[Verb]) -> str:
-    width = max(len(verb.words) for verb in verbs)
-    return "verbs:\n" + "\n".join(f"  {v.words:<{width}}  {v.summary}" for v in verbs)
+    shown = [verb for verb in verbs if not verb.hidden]
+    width = max(len(verb.words) for verb in shown)
+    return "verbs:\n" + "\n".join(f"  {v.words:<{width}}  {v.summary}" for v in shown)
 
 
-def dispatch(argv: Sequence[str]) -> ExitCode:
+def dispatch(argv: Sequence[str]) -> int:
     """Parse the command line and run its verb.
 
     Raises UsageError for a line that makes no sense, and whatever the verb raises. `--help` and
@@ -113,7 +140,8 @@ def dispatch(argv: Sequence[str]) -> ExitCode:
     module: VerbModule = importlib.import_module(f"atomic_sys.cli.{verb.module}")
     parser = Parser(prog=f"atomic {verb.words}", description=_sentence(verb.summary))
     module.configure(parser)
-    arguments = parser.parse_intermixed_args(rest)
+    parse = parser.parse_args if verb.takes_command else parser.parse_intermixed_args
+    arguments = parse(list(rest))
     options = GlobalOptions(
         root=parsed.root,
         assume_yes=parsed.assumeyes,
@@ -121,6 +149,9 @@ def dispatch(argv: Sequence[str]) -> ExitCode:
         registries_conf=parsed.registries_conf,
         registries_d=parsed.registries_d,
         authfile=parsed.authfile,
+        override_os=parsed.override_os,
+        override_arch=parsed.override_arch,
+        override_variant=parsed.override_variant,
     )
     return module.run(arguments, options)
 

@@ -6,9 +6,10 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from atomic_sys import log
 from atomic_sys.engine.judge import Judge, from_store, stored_form
 from atomic_sys.engine.report import Report
-from atomic_sys.errors import NotFound
+from atomic_sys.errors import Damaged, NotFound
 from atomic_sys.image.origin import Origin
 from atomic_sys.image.resolve import ResolvedImage, resolve
 from atomic_sys.model import image_config
@@ -18,8 +19,10 @@ from atomic_sys.model.manifest import Descriptor, InvalidManifest
 from atomic_sys.model.platform import Platform
 from atomic_sys.model.reference import ImageName
 from atomic_sys.model.stream import TooLarge
+from atomic_sys.store import space
 from atomic_sys.store.images import ImageToStore, StoredImage
-from atomic_sys.store.store import NoSpace, Store
+from atomic_sys.store.space import NoSpace
+from atomic_sys.store.store import Store
 from atomic_sys.trust.scopes import ImageIdentity
 from atomic_sys.trust.verdict import Verdict
 
@@ -63,7 +66,7 @@ def pull(at: ImageAt, platform: Platform, store: Store, judge: Judge, report: Re
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        store.drop_unfinished()
+        space.give_back(store.repository)
         raise NoSpace(f"the store's file system is full: {error.strerror}") from error
 
 
@@ -72,15 +75,17 @@ def _pull(at: ImageAt, platform: Platform, store: Store, judge: Judge, report: R
     digest = resolved.raw.digest
     signatures = judge.signatures(at.place, digest)
     verdict = judge.demand(str(at.name), at.identity, digest, signatures)
-    stored = store.image(at.name)
+    stored = _readable(at.name, store)
     if stored is not None and _is_same(stored, digest, store, stored_form(signatures)):
         return Pulled(image=stored, verdict=verdict, changed=False)
     # Here for the reason above.
     from atomic_sys.engine.layers import import_layers
 
-    raw_config = _fetch(at.origin, resolved.manifest.config)
+    raw_config = fetch_config(at.origin, resolved.manifest.config)
     wanted = _wanted(resolved, image_config.parse(raw_config), store)
-    store.require_space(sum(layer.descriptor.size for layer in wanted))  # packed: it takes more
+    space.require(
+        store.repository, sum(one.descriptor.size for one in wanted)
+    )  # packed: it takes more
     import_layers(wanted, at.origin, store, report)
     image = store.put_image(
         ImageToStore(
@@ -112,6 +117,15 @@ def require_image(store: Store, name: ImageName) -> StoredImage:
     return image
 
 
+def _readable(name: ImageName, store: Store) -> StoredImage | None:
+    """The image of this name; one that is damaged is as good as not there, and pulled again."""
+    try:
+        return store.image(name)
+    except Damaged as error:
+        log.warn(str(error))
+        return None
+
+
 def _is_same(
     stored: StoredImage, digest: Digest, store: Store, signatures: tuple[bytes, ...]
 ) -> bool:
@@ -122,7 +136,8 @@ def _is_same(
     )
 
 
-def _fetch(origin: Origin, descriptor: Descriptor) -> bytes:
+def fetch_config(origin: Origin, descriptor: Descriptor) -> bytes:
+    """The image configuration, verified. Raises TooLarge, AtomicSysError."""
     if descriptor.size > CONFIG_LIMIT:
         raise TooLarge(f"image config is larger than the limit of {CONFIG_LIMIT} bytes")
     return b"".join(origin.blob(descriptor))

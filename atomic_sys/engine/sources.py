@@ -85,27 +85,36 @@ def _locate_file(source: FileSource) -> ImageAt:
     )
 
 
-def stored_identity(image: StoredImage) -> ImageIdentity:
-    """How the policy names an image of the store: as what it was pulled as.
+def stored_source(image: StoredImage) -> Source:
+    """Where an image of the store came from; one of the predecessor's came from a registry.
 
-    An image that the predecessor stored came from a registry. Raises UsageError.
+    Raises UsageError.
     """
     source = image.source or ""
     if source.startswith("oci:"):
-        path = source.removeprefix("oci:")
-        if source.endswith(f":{image.name.tag}"):
-            path = path.removesuffix(f":{image.name.tag}")
-        return path_identity("oci", path)
+        path, tag = source.removeprefix("oci:"), image.name.tag
+        if path.endswith(f":{tag}"):
+            return LayoutSource(path=path.removesuffix(f":{tag}"), tag=tag)
+        return LayoutSource(path=path, tag=None)
     if source:
-        match parse_source(source, is_directory=lambda _path: False):
-            case RegistrySource() as parsed:
-                return docker_identity(parsed.reference)
-            case LayoutArchiveSource() as parsed:
-                return path_identity("oci-archive", parsed.path)
-            case DirectorySource() as parsed:
-                return path_identity("dir", parsed.path)
-            case DockerArchiveSource():
-                return nameless_identity("docker-archive")
-            case _:  # a source that the record cannot have
-                pass
-    return docker_identity(RegistrySource(name=image.name).reference)
+        return parse_source(source, is_directory=lambda _path: False)
+    return RegistrySource(name=image.name)
+
+
+def stored_identity(image: StoredImage) -> ImageIdentity:
+    """How the policy names an image of the store: as what it was pulled as. Raises UsageError."""
+    match stored_source(image):
+        case RegistrySource() as source:
+            return docker_identity(source.reference)
+        case LayoutSource() as source:
+            return path_identity("oci", source.path)
+        case LayoutArchiveSource() as source:
+            return path_identity("oci-archive", source.path)
+        case DirectorySource() as source:
+            return path_identity("dir", source.path)
+        case DockerArchiveSource():
+            return nameless_identity("docker-archive")
+        case StoredSource():  # a source that no record has
+            return docker_identity(RegistrySource(name=image.name).reference)
+        case unknown:
+            assert_never(unknown)

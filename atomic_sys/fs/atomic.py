@@ -13,6 +13,7 @@ import secrets
 from atomic_sys.fs.directory import component
 
 TEMPORARY_SUFFIX = ".tmp"
+_RENAME_NOREPLACE = 1
 
 
 def temporary_name(name: str) -> str:
@@ -75,6 +76,20 @@ def swap_symlink(dfd: int, name: str, target: str) -> None:
     except BaseException:
         os.unlink(temporary, dir_fd=dfd)
         raise
+    os.fsync(dfd)
+
+
+def rename_new(dfd: int, old: str, new: str) -> None:
+    """Give a file or directory another name, which nothing has.
+
+    Raises FileExistsError where something has it, an empty directory too, or OSError. Source:
+    renameat2(2), RENAME_NOREPLACE.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    names = os.fsencode(component(old)), os.fsencode(component(new))
+    if libc.renameat2(dfd, names[0], dfd, names[1], _RENAME_NOREPLACE) != 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code), new)
     os.fsync(dfd)
 
 

@@ -5,6 +5,7 @@ Whoever fails is quoted: the end of its stderr is part of the error.
 """
 
 import os
+import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -88,6 +89,36 @@ class Command:
         if done.returncode != 0:
             done.fail()
         return done
+
+
+def run_attached(argv: Sequence[str], *, directory: str | None = None) -> int:
+    """Run a program on our own stdin, stdout and stderr, and wait for it, however long it takes.
+
+    It gets the interrupts of the terminal, and a SIGTERM of ours. Returns its exit status, for a
+    signal 128 and its number, as shells have it. Raises CommandFailed when it cannot be started.
+    """
+    try:
+        child = subprocess.Popen(list(argv), cwd=directory, env=_attached_environment())
+    except FileNotFoundError:
+        raise CommandFailed(f"{argv[0]} is not installed") from None
+    except OSError as error:
+        raise CommandFailed(f"cannot run {argv[0]}: {error.strerror}") from error
+    before = {
+        signal.SIGINT: signal.signal(signal.SIGINT, signal.SIG_IGN),
+        signal.SIGTERM: signal.signal(signal.SIGTERM, lambda *_: child.terminate()),
+    }
+    try:
+        status = child.wait()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    return status if status >= 0 else 128 - status
+
+
+def _attached_environment() -> dict[str, str]:
+    shown = ("TERM", "COLORTERM", "LANG", "LC_ALL", "PAGER", "COLUMNS", "LINES")
+    given = {key: os.environ[key] for key in shown if key in os.environ}
+    return clean_environment() | given
 
 
 def clean_environment() -> dict[str, str]:

@@ -11,7 +11,7 @@ import re
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import urlencode, urlsplit
 
 from atomic_sys.image.auth_file import Credentials, IdentityToken, Password, encoded
@@ -155,7 +155,9 @@ class Access:
             )
         asked = self._clock()
         request = _token_request(realm, challenge.parameters.get("service"), self._scopes, known)
-        with self._http.get(_with_tls(request, server.tls)) as response:
+        # Whoever runs a registry with certificates of their own has such a token server as well.
+        request = replace(request, tls=server.tls, trust_as=server.host)
+        with self._http.get(request) as response:
             if response.status in (400, 401, 403) and known is not None:
                 who = known.user if isinstance(known, Password) else "the identity token"
                 raise AccessDenied(f"{server.host} does not accept the credentials of {who}")
@@ -166,10 +168,6 @@ class Access:
                 raise response.failure(f"the token server of {server.host}")
             document = response.read(TOKEN_LIMIT, f"the token of {server.host}")
         return _parse_token(document, server.host, asked)
-
-
-def _with_tls(request: Request, tls: Tls) -> Request:
-    return Request(url=request.url, headers=request.headers, form=request.form, tls=tls)
 
 
 def _token_request(

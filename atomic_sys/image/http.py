@@ -45,13 +45,15 @@ class Unreachable(ConnectionFailed, Temporary):
 class Request:
     """What to GET, or to POST where there is a form; nothing is redirected with a form.
 
-    `headers` may hold an Authorization, which stays with the host of `url`.
+    `headers` may hold an Authorization, which stays with the host of `url`. `trust_as` is a
+    `HOST[:PORT]` whose certificate authorities count here too.
     """
 
     url: str
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     tls: Tls = Tls.VERIFIED
     form: Mapping[str, str] | None = field(default=None, repr=False)
+    trust_as: str | None = None
 
 
 class Http:
@@ -114,6 +116,10 @@ class Http:
         secure = server.startswith("https:")
         host = server.partition("://")[2]
         certificates = self._certificates(host) if secure else Certificates()
+        if secure and request.trust_as is not None:
+            more = self._certificates(request.trust_as).authorities
+            both = dict.fromkeys((*certificates.authorities, *more))
+            certificates = replace(certificates, authorities=tuple(both))
         # A forked process has its parent's connections too, but must not talk on them.
         key = (os.getpid(), request.tls, certificates)
         with self._lock:

@@ -7,12 +7,14 @@ Unknown keys are ignored, as the format wants it; a key of the wrong type is an 
 
 import os
 import tomllib
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import assert_never
 
-from atomic_sys.errors import AtomicSysError
+from atomic_sys.image import short_names
+from atomic_sys.image.short_names import ShortNameMode, ShortNames
+from atomic_sys.image.toml_fields import InvalidFile, array, flag, string, tables
 from atomic_sys.log import note
 from atomic_sys.model.reference import DockerReference, ImageName, InvalidReference
 from atomic_sys.model.stream import read_limited
@@ -21,7 +23,7 @@ LIMIT = 1 << 20  # bytes of one file
 _BOUNDARY = ("/", ":", "@")
 
 
-class InvalidRegistries(AtomicSysError):
+class InvalidRegistries(InvalidFile):
     """A registries.conf that cannot be read the one way it is meant."""
 
 
@@ -92,21 +94,35 @@ class Registries:
 
     registries: tuple[Registry, ...] = ()
     search: tuple[str, ...] | None = None
+    short_names: ShortNames = field(default_factory=ShortNames)
 
     def over(self, other: "Registries") -> "Registries":
         """This file on top of another: a registry is replaced as a whole, by its prefix."""
         mine = {registry.prefix: registry for registry in self.registries}
         merged = {registry.prefix: registry for registry in other.registries} | mine
         search = other.search if self.search is None else self.search
-        return Registries(registries=tuple(merged.values()), search=search)
+        return Registries(
+            registries=tuple(merged.values()),
+            search=search,
+            short_names=self.short_names.over(other.short_names),
+        )
 
     def qualify(self, name: ImageName) -> DockerReference:
-        """The full reference of a name as typed, by the search list where it has no host."""
-        reference = name.reference
-        if name.value.partition("/")[0] == reference.domain or not self.search:
-            return reference
+        """The full reference of a name as typed: by its alias, else by the search list.
+
+        Raises InvalidRegistries for one that several registries might have, if that is enforced.
+        """
+        if not name.is_qualified and (alias := self.short_names.resolve(name)) is not None:
+            return alias
+        if name.is_qualified or not self.search:
+            return name.reference
         first = self.search[0]
         if len(self.search) > 1:
+            if self.short_names.mode is ShortNameMode.ENFORCING:
+                raise InvalidRegistries(
+                    f"{name}: it may be in any of {', '.join(self.search)}",
+                    hint=f"say which: {first}/{name}",
+                )
             note(f"{name}: taking it from {first}, the first of {len(self.search)} registries")
         return DockerReference.parse(f"{first}/{name}")
 
@@ -169,43 +185,59 @@ def parse(document: bytes, what: str) -> Registries:
         body = tomllib.loads(document.decode("utf-8"))
         if "registries" in body:
             raise InvalidRegistries("version 1 of the format ([registries.*]) is not supported")
-        tables = [_registry(table) for table in _tables(body, "registry")]
+        found = [_registry(table) for table in tables(body, "registry")]
+        _check_together(found)
         search = body.get("unqualified-search-registries")
         if search is not None:
-            search = tuple(_host(entry) for entry in _list(search))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+            search = tuple(_host(entry) for entry in array(search))
+        names = short_names.parse(body)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError, InvalidFile) as error:
         raise InvalidRegistries(f"{what}: {error}") from None
-    except InvalidRegistries as error:
-        raise InvalidRegistries(f"{what}: {error}") from None
-    by_prefix = {registry.prefix: registry for registry in tables}
-    if len(by_prefix) != len(tables):
-        raise InvalidRegistries(f"{what}: two [[registry]] with the same prefix")
-    return Registries(registries=tuple(tables), search=search)
+    return Registries(registries=tuple(found), search=search, short_names=names)
 
 
-def load(path: str, drop_ins: str) -> Registries:
+def _check_together(found: Sequence[Registry]) -> None:
+    """One prefix has one table, and one location one nature. Raises InvalidRegistries."""
+    if len({registry.prefix for registry in found}) != len(found):
+        raise InvalidRegistries("two [[registry]] with the same prefix")
+    natures: dict[str, tuple[bool, bool]] = {}
+    for registry in found:
+        nature = registry.insecure, registry.blocked
+        if registry.location and natures.setdefault(registry.location, nature) != nature:
+            raise InvalidRegistries(
+                f"{registry.location!r} is insecure or blocked in one [[registry]], not in another"
+            )
+
+
+def load(path: str, drop_ins: str, aliases: str | None = None) -> Registries:
     """Read the file and, over it in the order of their names, the `*.conf` of the directory.
 
-    What does not exist is empty. Raises InvalidRegistries, TooLarge, or OSError.
+    `aliases` is the file where podman keeps the aliases that users have chosen; only its table of
+    them counts, and it is above all others. What does not exist is empty. Raises
+    InvalidRegistries, TooLarge, or OSError.
     """
     try:
         names = sorted(name for name in os.listdir(drop_ins) if name.endswith(".conf"))
     except (FileNotFoundError, NotADirectoryError):
         names = []
     result = Registries()
-    for source in (path, *(os.path.join(drop_ins, name) for name in names)):
+    files = [path, *(os.path.join(drop_ins, name) for name in names)]
+    for source in files if aliases is None else [*files, aliases]:
         try:
             with open(source, "rb") as stream:
                 document = read_limited(stream, LIMIT, source)
         except FileNotFoundError:
             continue
-        result = parse(document, source).over(result)
+        parsed = parse(document, source)
+        if source == aliases:
+            parsed = Registries(short_names=ShortNames(aliases=parsed.short_names.aliases))
+        result = parsed.over(result)
     return result
 
 
 def _registry(table: Mapping[str, object]) -> Registry:
-    location = _location(_string(table, "location"))
-    prefix = _location(_string(table, "prefix")) or location
+    location = _location(string(table, "location"))
+    prefix = _location(string(table, "prefix")) or location
     if not prefix:
         raise InvalidRegistries("a [[registry]] has neither prefix nor location")
     if "*" in prefix.removeprefix("*.") or (prefix.startswith("*.") and "/" in prefix):
@@ -214,21 +246,21 @@ def _registry(table: Mapping[str, object]) -> Registry:
         raise InvalidRegistries(f"[[registry]] {prefix!r} has no location")
     if "pull-from-mirror" in table:
         raise InvalidRegistries("pull-from-mirror belongs to a [[registry.mirror]]")
-    only_digests = _flag(table, "mirror-by-digest-only")
+    only_digests = flag(table, "mirror-by-digest-only")
     return Registry(
         prefix=prefix,
         location=location,
-        insecure=_flag(table, "insecure"),
-        blocked=_flag(table, "blocked"),
-        mirrors=tuple(_mirror(m, only_digests=only_digests) for m in _tables(table, "mirror")),
+        insecure=flag(table, "insecure"),
+        blocked=flag(table, "blocked"),
+        mirrors=tuple(_mirror(m, only_digests=only_digests) for m in tables(table, "mirror")),
     )
 
 
 def _mirror(table: Mapping[str, object], *, only_digests: bool) -> Mirror:
-    location = _location(_string(table, "location"))
+    location = _location(string(table, "location"))
     if not location:
         raise InvalidRegistries("a [[registry.mirror]] has no location")
-    text = _string(table, "pull-from-mirror")
+    text = string(table, "pull-from-mirror")
     if text and only_digests:
         raise InvalidRegistries("pull-from-mirror contradicts mirror-by-digest-only")
     default = Serves.DIGESTS if only_digests else Serves.ALL
@@ -236,34 +268,7 @@ def _mirror(table: Mapping[str, object], *, only_digests: bool) -> Mirror:
         serves = Serves(text) if text else default
     except ValueError:
         raise InvalidRegistries(f"pull-from-mirror cannot be {text[:80]!r}") from None
-    return Mirror(location=location, insecure=_flag(table, "insecure"), serves=serves)
-
-
-def _tables(table: Mapping[str, object], key: str) -> Iterable[Mapping[str, object]]:
-    for entry in _list(table.get(key, [])):
-        if not isinstance(entry, dict):
-            raise InvalidRegistries(f"{key} is not an array of tables")
-        yield entry
-
-
-def _list(value: object) -> list[object]:
-    if not isinstance(value, list):
-        raise InvalidRegistries(f"{str(value)[:80]!r} is not an array")
-    return value
-
-
-def _string(table: Mapping[str, object], key: str) -> str:
-    value = table.get(key, "")
-    if not isinstance(value, str):
-        raise InvalidRegistries(f"{key} is not a string")
-    return value
-
-
-def _flag(table: Mapping[str, object], key: str) -> bool:
-    value = table.get(key, False)
-    if not isinstance(value, bool):
-        raise InvalidRegistries(f"{key} is neither true nor false")
-    return value
+    return Mirror(location=location, insecure=flag(table, "insecure"), serves=serves)
 
 
 def _location(text: str) -> str:

@@ -1,8 +1,13 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The platform of a host and of an index entry (image-spec image-index.md, "platform")."""
 
+import re
 from dataclasses import dataclass, replace
 from typing import Self
+
+from atomic_sys.errors import UsageError
+
+_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 _MACHINES = {
     "x86_64": ("amd64", ""),
@@ -38,11 +43,30 @@ class Platform:
         architecture, variant = _MACHINES.get(machine, (machine, ""))
         return cls(os="linux", architecture=architecture, variant=variant)
 
+    def overridden(self, *, os: str | None, architecture: str | None, variant: str | None) -> Self:
+        """Another platform to choose images for: what is None stays, as skopeo has it.
+
+        The variant belongs to an architecture, so another one begins without. Raises UsageError.
+        """
+        for word in (os, architecture, variant):
+            if word is not None and not _WORD.fullmatch(word):
+                raise UsageError(f"{word[:80]!r} is not the name of a platform's part")
+        if architecture not in (None, self.architecture) and variant is None:
+            variant = ""
+        return replace(
+            self,
+            os=self.os if os is None else os,
+            architecture=self.architecture if architecture is None else architecture,
+            variant=self.variant if variant is None else variant,
+        )
+
     def wishes(self) -> "tuple[Platform, ...]":
         """What this host runs, the best first."""
         match self.architecture, self.variant:
             case "arm", variant if variant in _ARM:
                 variants = (*_ARM[_ARM.index(variant) :], "")
+            case "arm", "":
+                variants = ("", "v8", *_ARM)  # any of them, as containers/image has it
             case "arm64", "v8" | "":
                 variants = ("v8", "")
             case _, "":

@@ -21,6 +21,7 @@ _HEX64 = re.compile(r"[a-f0-9]{64}")
 _NAME_LIMIT = 255
 DEFAULT_DOMAIN = "docker.io"
 DEFAULT_TAG = "latest"
+_OTHER_NAMES = {"index.docker.io": DEFAULT_DOMAIN}  # as containers/image and Docker have it
 
 
 class InvalidReference(UsageError):
@@ -60,7 +61,7 @@ class DockerReference:
         name, tag, digest = _split(text)
         head, slash, rest = name.partition("/")
         if slash and _looks_like_domain(head):
-            domain, path = head, rest
+            domain, path = _OTHER_NAMES.get(head, head), rest
         else:
             domain, path = DEFAULT_DOMAIN, name
             if _HEX64.fullmatch(name):
@@ -136,6 +137,12 @@ class ImageName:
     def reference(self) -> DockerReference:
         """The name as a fully qualified reference."""
         return DockerReference.parse(self.value)
+
+    @property
+    def is_qualified(self) -> bool:
+        """Whether the name says its registry."""
+        head, slash, _ = self.repository.partition("/")
+        return bool(slash) and _looks_like_domain(head)
 
     @property
     def repository(self) -> str:

@@ -8,7 +8,7 @@ predecessor. Sources: runtime-spec config.md; the predecessor's contract ("confi
 
 import json
 import posixpath
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from atomic_sys.errors import AtomicSysError
@@ -50,6 +50,23 @@ def with_root(config: Config, root: str) -> Config:
     body = dict(_parse(config.document, "config.json"))
     old = body.get("root")
     body["root"] = (dict(old) if isinstance(old, dict) else {"readonly": True}) | {"path": root}
+    document = (json.dumps(body, indent="\t") + "\n").encode()
+    return Config(document=document, bind_sources=config.bind_sources)
+
+
+def with_command(config: Config, root: str, arguments: Sequence[str], *, terminal: bool) -> Config:
+    """The config of the same container for another command, with a root directory of its own path.
+
+    The cgroup is left to the runtime: the service may have its own at the same time.
+    """
+    body = dict(_parse(with_root(config, root).document, "config.json"))
+    old, linux = body.get("process"), body.get("linux")
+    process: dict[str, Json] = dict(old) if isinstance(old, dict) else {"cwd": "/"}
+    if arguments:
+        process["args"] = list(arguments)
+    body["process"] = process | {"terminal": terminal}
+    if isinstance(linux, dict):
+        body["linux"] = {key: value for key, value in linux.items() if key != "cgroupsPath"}
     document = (json.dumps(body, indent="\t") + "\n").encode()
     return Config(document=document, bind_sources=config.bind_sources)
 

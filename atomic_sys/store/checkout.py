@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A tree as files: hard links to the store's objects, below one directory descriptor.
+"""A tree as files: hard links to the store's objects or copies, below one directory descriptor.
 
 Only names from our own validated tree are made, each in a directory that we made and hold open, so
 nothing that an image contains can lead anywhere else. Empty files are made anew, as libostree does:
@@ -15,14 +15,15 @@ import os
 import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from enum import Enum
 
 from atomic_sys.errors import AtomicSysError
 from atomic_sys.fs.atomic import write_all
 from atomic_sys.fs.directory import component, opened, remove_tree
 from atomic_sys.fs.workers import Job, Tell, processors, run_all
 from atomic_sys.model.layer import LayerPath, Metadata
+from atomic_sys.store.integrity import xattrs
 from atomic_sys.store.objects import Checksum, ObjectKind
-from atomic_sys.store.recovery import xattrs
 from atomic_sys.store.repository import ContentInfo, Mode, Repository, object_path
 from atomic_sys.store.tree import Directory
 
@@ -34,16 +35,30 @@ _PROCESSES = 2  # a third one would wait for the same locks of the file system
 _PARTS = 16  # more parts than processes, so that these end at about the same time
 
 
-def check_out(repository: Repository, root: Directory, dfd: int, name: str) -> None:
+class Content(Enum):
+    """What the files of a checkout are."""
+
+    LINKS = "hard links to the store"
+    LINKS_OR_COPIES = "hard links where they can be, else copies"
+    COPIES = "copies"
+
+
+def check_out(
+    repository: Repository,
+    root: Directory,
+    dfd: int,
+    name: str,
+    content: Content = Content.LINKS,
+) -> None:
     """Make the tree as the new directory `name` below `dfd`; on an error nothing stays of it.
 
-    Nothing is synced. Raises FileExistsError, AtomicSysError for a directory on another file
+    Nothing is synced. Raises FileExistsError, AtomicSysError where links are wanted on another file
     system, Damaged for a missing object, OSError.
     """
     os.mkdir(component(name), 0o700, dir_fd=dfd)
     try:
         with opened(dfd, name) as fd:
-            checkout = _Checkout(repository)
+            checkout = Checkout(repository, content)
             if _count(root) < _LARGE or processors() < _PROCESSES:
                 checkout.fill(fd, root)
             else:
@@ -54,10 +69,12 @@ def check_out(repository: Repository, root: Directory, dfd: int, name: str) -> N
         raise
 
 
-class _Checkout:
-    def __init__(self, repository: Repository) -> None:
+class Checkout:
+    """Makes the files of trees of one repository."""
+
+    def __init__(self, repository: Repository, content: Content = Content.LINKS) -> None:
         self.repository = repository
-        self.objects = repository.objects
+        self.content = content
         self.as_root = repository.mode is Mode.BARE
 
     def fill(self, fd: int, directory: Directory) -> None:
@@ -67,7 +84,7 @@ class _Checkout:
             if isinstance(node, Directory):
                 with self._made(fd, name) as below:
                     self.fill(below, node)
-        self._finish(fd, directory)
+        self.dress_directory(fd, directory.metadata)
 
     def fill_at_once(self, fd: int, root: Directory) -> None:
         """The same, by processes: here what is above the parts that they get."""
@@ -92,7 +109,7 @@ class _Checkout:
         run_all([make(share) for share in _shares(parts)], _PROCESSES)
         for path, directory in reversed(above.items()):
             with _reached(fd, path) as here:
-                self._finish(here, directory)
+                self.dress_directory(here, directory.metadata)
 
     @contextlib.contextmanager
     def _made(self, fd: int, name: str) -> Iterator[int]:
@@ -104,10 +121,10 @@ class _Checkout:
         """Make the files and the symbolic links of the directory."""
         for name, node in directory.nodes.items():
             if not isinstance(node, Directory):
-                self._leaf(fd, component(name), node)
+                self.leaf(fd, component(name), node)
 
-    def _finish(self, fd: int, directory: Directory) -> None:
-        metadata = directory.metadata
+    def dress_directory(self, fd: int, metadata: Metadata) -> None:
+        """Give a directory its owner, mode, attributes and time."""
         if self.as_root:
             os.fchown(fd, metadata.uid, metadata.gid)  # clears set-ID bits, so the mode is next
             os.fchmod(fd, metadata.mode)
@@ -117,28 +134,32 @@ class _Checkout:
             os.fchmod(fd, metadata.mode | stat.S_IRWXU)
         os.utime(fd, _EPOCH)
 
-    def _leaf(self, fd: int, name: str, content: Checksum) -> None:
+    def leaf(self, fd: int, name: str, content: Checksum) -> None:
         """Link a file or a symbolic link, or copy it where that cannot be."""
-        if self.as_root:
-            digits = content.hex()
-            path = f"{digits[:2]}/{digits[2:]}.file"
-            try:
-                found = os.stat(path, dir_fd=self.objects, follow_symlinks=False)
-                if found.st_size:
-                    os.link(
-                        path, name, src_dir_fd=self.objects, dst_dir_fd=fd, follow_symlinks=False
-                    )
-                    return
-            except OSError as error:  # what content_info() and _link() have an answer to
-                if error.errno not in (errno.EMLINK, errno.EXDEV, errno.ENOENT):
-                    raise
+        simple = self.as_root and self.content is not Content.COPIES
+        if simple and self._linked(fd, name, content):
+            return
         info = self.repository.content_info(content)
         if info.target is not None and not self.as_root:
             os.symlink(info.target, name, dir_fd=fd)  # the object is a file there
-        elif info.target is None and info.size == 0:
+        elif self.content is Content.COPIES or (info.target is None and info.size == 0):
             self._copy(fd, name, content, info)
         else:
             self._link(fd, name, content, info)
+
+    def _linked(self, fd: int, name: str, content: Checksum) -> bool:
+        """What is done for nearly every file, with nothing in it that is not needed for that."""
+        digits = content.hex()
+        path, objects = f"{digits[:2]}/{digits[2:]}.file", self.repository.objects
+        try:
+            if os.stat(path, dir_fd=objects, follow_symlinks=False).st_size == 0:
+                return False
+            os.link(path, name, src_dir_fd=objects, dst_dir_fd=fd, follow_symlinks=False)
+        except OSError as error:
+            if error.errno in (errno.EMLINK, errno.EXDEV, errno.ENOENT):
+                return False  # the long way has an answer to that
+            raise
+        return True
 
     def _link(self, fd: int, name: str, content: Checksum, info: ContentInfo) -> None:
         path = object_path(ObjectKind.FILE, content)
@@ -151,12 +172,12 @@ class _Checkout:
                 follow_symlinks=False,
             )
         except OSError as error:
-            if error.errno == errno.EXDEV:
+            if error.errno == errno.EXDEV and self.content is Content.LINKS:
                 raise AtomicSysError(
                     "the store and the checkout directory are not on one file system",
                     hint="set ATOMIC_OSTREE_REPO to a directory on that of the checkouts",
                 ) from error
-            if error.errno != errno.EMLINK:
+            if error.errno not in (errno.EMLINK, errno.EXDEV):
                 raise
             self._copy(fd, name, content, info)
 

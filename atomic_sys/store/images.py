@@ -89,6 +89,22 @@ class StoredImage:
     verdict: str | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DamagedImage:
+    """A name in the store whose image cannot be read, and why."""
+
+    name: ImageName
+    problem: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Survey:
+    """What the store has: the images, and those that cannot be read."""
+
+    images: tuple[StoredImage, ...]
+    damaged: tuple[DamagedImage, ...]
+
+
 def encode_name(name: ImageName) -> str:
     """The name as the last part of a ref (predecessor's encoding: `_%02X` for the rest)."""
     return _KEPT.sub(

@@ -19,6 +19,7 @@ from atomic_sys.errors import AtomicSysError
 from atomic_sys.fs.atomic import temporary_name, umask, write_all
 from atomic_sys.model.layer import Metadata
 from atomic_sys.model.stream import ContentMismatch
+from atomic_sys.store.integrity import is_finished
 from atomic_sys.store.objects import (
     Checksum,
     ObjectKind,
@@ -26,13 +27,7 @@ from atomic_sys.store.objects import (
     encode_metadata,
     file_header,
 )
-from atomic_sys.store.repository import (
-    USER_METADATA,
-    Mode,
-    Repository,
-    is_finished,
-    object_path,
-)
+from atomic_sys.store.repository import USER_METADATA, Mode, Repository, object_path
 
 _SMALL = 1 << 20  # bytes; a file up to here is hashed before anything is written
 _UNNAMED = os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC

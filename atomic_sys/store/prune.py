@@ -9,18 +9,21 @@ import os
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from atomic_sys.errors import Damaged
 from atomic_sys.fs.atomic import TEMPORARY_SUFFIX
+from atomic_sys.model.reference import ImageName
 from atomic_sys.store.images import (
     IMAGES,
     ROOTFS,
+    StoredImage,
     blob_ref,
     decode_name,
     is_blob,
     read_image,
     rootfs_ref,
 )
+from atomic_sys.store.integrity import objects
 from atomic_sys.store.objects import Checksum, ObjectKind, decode_commit, decode_dirtree
-from atomic_sys.store.recovery import objects
 from atomic_sys.store.repository import Repository, object_path
 
 
@@ -82,13 +85,23 @@ def _needed_refs(repository: Repository) -> set[str]:
     for ref, name in repository.refs():
         if not ref.startswith(IMAGES) or _is_ours(ref):
             continue
-        encoded = ref.removeprefix(IMAGES)
-        image = read_image(decode_name(encoded), name, repository.commit(name))
+        image = _read(repository, decode_name(ref.removeprefix(IMAGES)), name)
         needed.update(blob_ref(layer) for layer in image.layers)
         needed.add(rootfs_ref(image.digest))
         if image.config_digest is not None:
             needed.add(blob_ref(image.config_digest))
     return needed
+
+
+def _read(repository: Repository, name: ImageName, commit: Checksum) -> StoredImage:
+    """The image. What a damaged one needs is not known, so nothing may be removed then."""
+    try:
+        return read_image(name, commit, repository.commit(commit))
+    except Damaged as error:
+        raise Damaged(
+            f"the image {name} is damaged, so nothing is removed: {error}",
+            hint=f"pull it again, or: atomic images delete {name}",
+        ) from None
 
 
 class _Reachable:

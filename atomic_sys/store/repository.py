@@ -187,6 +187,13 @@ class Repository:
 
     def refs(self, below: str = "refs/heads") -> Iterator[tuple[str, Checksum]]:
         """All refs below a directory, by their names without it. Raises Damaged."""
+        for name in self.ref_names(below):
+            path = f"{below}/{name}"
+            with os.fdopen(os.open(path, os.O_RDONLY | os.O_CLOEXEC, dir_fd=self.fd), "rb") as f:
+                yield name, _commit_name(f.read(_REF_LIMIT), name)
+
+    def ref_names(self, below: str = "refs/heads") -> Iterator[str]:
+        """The names of all refs below a directory, sorted, without it."""
         try:
             fd = os.open(below, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self.fd)
         except FileNotFoundError:
@@ -198,11 +205,10 @@ class Repository:
             os.close(fd)
         for name, is_directory in found:
             if is_directory:
-                for rest, commit in self.refs(f"{below}/{name}"):
-                    yield f"{name}/{rest}", commit
+                for rest in self.ref_names(f"{below}/{name}"):
+                    yield f"{name}/{rest}"
             elif _REF.fullmatch(name):  # not somebody's temporary file
-                with os.fdopen(os.open(f"{below}/{name}", os.O_RDONLY, dir_fd=self.fd), "rb") as f:
-                    yield name, _commit_name(f.read(_REF_LIMIT), name)
+                yield name
 
     def delete_ref(self, ref: str) -> bool:
         """Remove a ref; whether there was one."""
@@ -237,14 +243,6 @@ _REPAIR = "remove the image, prune and pull it again"
 
 def _missing(kind: ObjectKind, name: Checksum) -> Damaged:
     return Damaged(f"missing object {name.hex()}.{kind.value}", hint=_REPAIR)
-
-
-def is_finished(info: os.stat_result) -> bool:
-    """Whether a content object was finished, and has not been written to since.
-
-    Its time is the epoch then, as libostree has it; a symbolic link is made at once.
-    """
-    return info.st_mtime_ns == 0 or not stat.S_ISREG(info.st_mode)
 
 
 def object_path(kind: ObjectKind, name: Checksum) -> str:

@@ -14,30 +14,29 @@ from typing import Self
 from atomic_sys.errors import AtomicSysError, Busy, Damaged, NotFound
 from atomic_sys.fs.lock import LockKind
 from atomic_sys.model.digest import Digest
-from atomic_sys.model.layer import LayerStream, Metadata
+from atomic_sys.model.layer import LayerStream
 from atomic_sys.model.reference import ImageName, InvalidReference
-from atomic_sys.store import images, ingest, prune
-from atomic_sys.store.checkout import check_out
-from atomic_sys.store.commits import TreeReader, load_layer, store_commit
-from atomic_sys.store.images import ImageToStore, LayerImport, LayerReport, StoredImage
+from atomic_sys.store import images, ingest, prune, rootfs
+from atomic_sys.store.checkout import Content, check_out
+from atomic_sys.store.commits import TreeReader, documents, store_commit
+from atomic_sys.store.images import (
+    DamagedImage,
+    ImageToStore,
+    LayerImport,
+    LayerReport,
+    StoredImage,
+    Survey,
+)
+from atomic_sys.store.integrity import ObjectName
 from atomic_sys.store.objects import Checksum, Commit
 from atomic_sys.store.prune import PruneReport
-from atomic_sys.store.recovery import drop_unfinished, recover, stale_marks
-from atomic_sys.store.repository import Mode, Repository
+from atomic_sys.store.recovery import recover, stale_marks
+from atomic_sys.store.repository import Mode, Repository, object_path
 from atomic_sys.store.transaction import Transaction
-from atomic_sys.store.tree import IMPLIED, Directory, merge
 from atomic_sys.store.view import Tree
 
 DEFAULT_TIMEOUT = 30.0  # seconds to wait for the lock
-_DOCUMENT = Metadata(0, 0, 0o644)
 _DOCUMENT_LIMIT = 16 << 20  # bytes of a config blob or of a signature
-
-
-class NoSpace(AtomicSysError):
-    """The store's file system is full, or would be."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__(message, hint="make room, for example with `atomic images prune`")
 
 
 class Store:
@@ -47,7 +46,7 @@ class Store:
         self.repository = repository
         self.timeout = timeout
         self._held = 0
-        self._merged_last: tuple[Checksum, Directory] | None = None  # by its commit
+        self._latest: Tree | None = None  # whoever stores an image mostly wants its tree next
 
     @classmethod
     def open(cls, dfd: int, name: str, *, timeout: float = DEFAULT_TIMEOUT) -> Self:
@@ -83,32 +82,12 @@ class Store:
             finally:
                 self._held -= 1
 
-    def require_space(self, size: int) -> None:
-        """Raises NoSpace when fewer bytes are free on the store's file system."""
-        found = os.fstatvfs(self.repository.fd)
-        blocks = found.f_bfree if os.geteuid() == 0 else found.f_bavail
-        if blocks * found.f_frsize < size:
-            raise NoSpace(f"{size} bytes to store, and {blocks * found.f_frsize} bytes are free")
-
-    def drop_unfinished(self) -> None:
-        """Free what failed imports wrote, unless somebody else uses the store. Raises OSError."""
-        with (
-            contextlib.suppress(Busy),
-            self.repository.locked(LockKind.EXCLUSIVE, 0),
-        ):
-            drop_unfinished(self.repository, prune.reachable_objects(self.repository))
-            recover(self.repository)
-
     def has_layer(self, digest: Digest) -> bool:
         """Whether the layer with this blob digest is here, with its commit."""
         return self._commit_of(images.blob_ref(digest)) is not None
 
     def _commit_of(self, ref: str) -> tuple[Checksum, Commit] | None:
-        name = self.repository.read_ref(ref)
-        try:
-            return None if name is None else (name, self.repository.commit(name))
-        except Damaged:
-            return None  # as good as not there: it is imported again
+        return rootfs.commit_of(self.repository, ref)
 
     def import_layer(self, layer: LayerImport, stream: LayerStream) -> LayerReport:
         """Import a layer from a stream that verifies itself, and name it when it has ended well.
@@ -133,18 +112,18 @@ class Store:
         ):
             if not digest.matches(what):
                 raise Damaged(f"{digest}: the content to store does not match")
-        documents = {"manifest.json": image.raw_manifest}
+        files = {"manifest.json": image.raw_manifest}
         for number, signature in enumerate(image.signatures, 1):
-            documents[f"signature-{number}"] = signature
+            files[f"signature-{number}"] = signature
         with self.in_use(), Transaction.open(self.repository) as transaction:
             rootfs = self._store_rootfs(transaction, image.layers)
             config = store_commit(
                 transaction,
-                _documents(transaction, {"content": image.config}),
+                documents(transaction, {"content": image.config}),
                 {"docker.size": str(len(image.config))},
             )
             about = images.metadata_of(image)
-            commit = store_commit(transaction, _documents(transaction, documents), about)
+            commit = store_commit(transaction, documents(transaction, files), about)
             transaction.commit([
                 (images.blob_ref(image.config_digest), config),
                 (images.rootfs_ref(image.digest), rootfs),
@@ -156,31 +135,30 @@ class Store:
         return stored
 
     def _store_rootfs(self, transaction: Transaction, layers: tuple[Digest, ...]) -> Checksum:
-        root = self._merged(layers)
+        root = rootfs.merged(self.repository, layers)
         commit = store_commit(transaction, root, {})
-        self._merged_last = commit, root  # who stores an image mostly wants its tree next
+        self._latest = Tree(self.repository, root, commit.hex())
         return commit
 
-    def _merged(self, layers: tuple[Digest, ...]) -> Directory:
-        root = Directory(IMPLIED)
-        reader = TreeReader(self.repository)
-        for digest in layers:
-            found = self._commit_of(images.blob_ref(digest))
-            if found is None:
-                raise NotFound(f"layer {digest} is not in the store", hint="pull the image again")
-            merge(root, load_layer(reader, found[1]), self._link)
-        return root
-
-    def _link(self, content: Checksum) -> str | None:
-        return self.repository.content_info(content).target
+    def survey(self) -> Survey:
+        """All images, sorted by their encoded names; a damaged one does not hide the others."""
+        found: list[StoredImage] = []
+        damaged: list[DamagedImage] = []
+        for ref in self.repository.ref_names(f"refs/heads/{images.IMAGES.rstrip('/')}"):
+            if images.is_blob(ref):
+                continue
+            name = images.decode_name(ref)
+            try:
+                image = self.image(name)
+            except Damaged as error:
+                damaged.append(DamagedImage(name=name, problem=str(error)))
+            else:
+                found += [] if image is None else [image]  # removed since it was listed
+        return Survey(images=tuple(found), damaged=tuple(damaged))
 
     def images(self) -> tuple[StoredImage, ...]:
-        """All images, sorted by their encoded names. Raises Damaged."""
-        found = []
-        for ref, checksum in self.repository.refs(f"refs/heads/{images.IMAGES.rstrip('/')}"):
-            if not images.is_blob(ref):
-                found.append(self._image(images.decode_name(ref), checksum))
-        return tuple(found)
+        """All images that can be read, sorted by their encoded names."""
+        return self.survey().images
 
     def image(self, name: ImageName) -> StoredImage | None:
         """The image of exactly this name. Raises Damaged."""
@@ -199,7 +177,10 @@ class Store:
         return int(text) if text is not None and text.isdecimal() else None
 
     def find(self, text: str) -> tuple[StoredImage, ...]:
-        """The image of this name, else all whose id (manifest digest) begins with it."""
+        """The image of this name, else all whose id (manifest digest) begins with it.
+
+        Raises Damaged when the image of this name is.
+        """
         with contextlib.suppress(InvalidReference):
             image = self.image(ImageName.parse(text))
             if image is not None:
@@ -211,8 +192,8 @@ class Store:
 
     def signatures(self, image: StoredImage) -> tuple[bytes, ...]:
         """The signatures that were stored with the image. Raises Damaged."""
-        root = TreeReader(self.repository).load(self.repository.commit(bytes.fromhex(image.commit)))
-        tree = Tree(self.repository, root, image.commit)
+        name = bytes.fromhex(image.commit)
+        tree = self._tree((name, self.repository.commit(name)))
         found = []
         for number in range(1, image.signature_count + 1):
             content = tree.read_file(f"signature-{number}", _DOCUMENT_LIMIT)
@@ -227,8 +208,7 @@ class Store:
         found = None if digest is None else self._commit_of(images.blob_ref(digest))
         if digest is None or found is None:
             raise NotFound(f"image {image.name} has no config in the store", hint="pull it again")
-        root = TreeReader(self.repository).load(found[1])
-        content = Tree(self.repository, root, found[0].hex()).read_file("content", _DOCUMENT_LIMIT)
+        content = self._tree(found).read_file("content", _DOCUMENT_LIMIT)
         if content is None or not digest.matches(content):
             raise Damaged(f"image {image.name}: its config is damaged", hint="pull it again")
         return content
@@ -246,25 +226,55 @@ class Store:
             found = self._commit_of(ref)
         if found is None:
             raise Damaged(f"image {image.name}: its root file system is not in the store")
-        if self._merged_last is not None and self._merged_last[0] == found[0]:
-            root = self._merged_last[1]
-        else:
-            root = TreeReader(self.repository).load(found[1])
-        return Tree(self.repository, root, found[0].hex())
+        return self._tree(found)
 
-    def check_out(self, tree: Tree, dfd: int, name: str) -> str:
+    def tree_below(self, image: StoredImage) -> Tree:
+        """All of its layers but the last one. Raises NotFound for a missing layer, Damaged."""
+        return Tree(self.repository, rootfs.merged(self.repository, image.layers[:-1]), "")
+
+    def _tree(self, found: tuple[Checksum, Commit]) -> Tree:
+        if self._latest is not None and self._latest.commit == found[0].hex():
+            return self._latest
+        return Tree(self.repository, TreeReader(self.repository).load(found[1]), found[0].hex())
+
+    def rootfs(self, commit: str, digest: Digest) -> Tree:
+        """The root file system that a deployment was made from: its commit, else that of its image.
+
+        Raises NotFound when neither is here, Damaged.
+        """
+        return rootfs.tree_of(self.repository, commit, digest)
+
+    def check_out(self, tree: Tree, dfd: int, name: str, content: Content = Content.LINKS) -> str:
         """Check the tree out as the new directory `name` below `dfd`; returns its commit.
 
-        Nothing is synced. Raises FileExistsError, AtomicSysError where hard links cannot work,
-        Damaged, Busy, OSError.
+        Nothing is synced. Raises FileExistsError, AtomicSysError where hard links are wanted and
+        cannot work, Damaged, Busy, OSError.
         """
         with self.in_use():
-            check_out(self.repository, tree.root, dfd, name)
+            check_out(self.repository, tree.root, dfd, name, content)
         return tree.commit
+
+    def restore_rootfs(self, image: StoredImage) -> None:
+        """Merge the layers again where the root file system lacks objects or its commit.
+
+        Its commit stays if it is there: deployments name it. Raises NotFound for a missing layer,
+        Damaged, Busy, OSError.
+        """
+        with self.in_use(), Transaction.open(self.repository) as transaction:
+            rootfs.restore(transaction, image)
+
+    def discard(self, doomed: Collection[ObjectName]) -> None:
+        """Remove damaged objects, so that whole ones can take their names. Raises Busy, OSError."""
+        if self._held:
+            raise Busy("the store is in use by this process")
+        with self.repository.locked(LockKind.EXCLUSIVE, self.timeout):
+            for name in doomed:
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(object_path(*name), dir_fd=self.repository.objects)
 
     def tag_image(self, image: StoredImage, name: ImageName) -> None:
         """Give the image one more name, which another image may have had. Raises Busy, OSError."""
-        if self.image(image.name) is None:
+        if self.repository.read_ref(images.image_ref(image.name)) is None:
             raise NotFound(f"there is no image {image.name}")
         with self.in_use(), Transaction.open(self.repository) as transaction:
             transaction.commit([(images.image_ref(name), bytes.fromhex(image.commit))])
@@ -285,10 +295,3 @@ class Store:
         with self.repository.locked(LockKind.EXCLUSIVE, self.timeout):
             recover(self.repository)
             return prune.prune(self.repository, keep)
-
-
-def _documents(transaction: Transaction, documents: dict[str, bytes]) -> Directory:
-    root = Directory(IMPLIED)
-    for name, content in documents.items():
-        root.nodes[name] = transaction.add_file(_DOCUMENT, len(content), (content,))
-    return root

@@ -8,8 +8,11 @@ from dataclasses import dataclass
 from atomic_sys.engine.observe import installed
 from atomic_sys.errors import AtomicSysError, NotFound, UsageError, doing
 from atomic_sys.host import Host
+from atomic_sys.log import warn
+from atomic_sys.model.reference import ImageName
 from atomic_sys.store.images import StoredImage
 from atomic_sys.store.prune import PruneReport
+from atomic_sys.verbs.mounts import clean_mounts
 from atomic_sys.verbs.support import parse_image
 
 FILTERS = ("repo", "repository", "tag", "id", "image", "created", "size", "type", "is_dangling")
@@ -37,16 +40,41 @@ class ListedImage:
 
 
 def list_images(host: Host) -> tuple[ListedImage, ...]:
-    """All images of the store. Raises Damaged, OSError."""
+    """All images of the store; those that cannot be read are warned of. Raises OSError."""
     containers = installed(host.root, host.paths)
     users: dict[str, list[str]] = {}
     for container in containers:
         if container.record is not None:
             users.setdefault(container.record.revision, []).append(container.name.value)
+    survey = host.store.survey()
+    for broken in survey.damaged:
+        warn(
+            f"the image {broken.name} is damaged: {broken.problem};"
+            f" pull it again, or: atomic images delete {broken.name}"
+        )
     return tuple(
         ListedImage(image=image, users=tuple(users.get(image.digest.hex, ())))
-        for image in host.store.images()
+        for image in survey.images
     )
+
+
+def every_name(host: Host) -> tuple[str, ...]:
+    """The names of all images of the store, the damaged ones too."""
+    survey = host.store.survey()
+    names = [image.name for image in survey.images] + [broken.name for broken in survey.damaged]
+    return tuple(map(str, names))
+
+
+def names_to_delete(texts: Sequence[str], host: Host, *, force: bool) -> tuple[ImageName, ...]:
+    """The images of these names or id prefixes, a damaged one by its name only.
+
+    Raises as find_images() does.
+    """
+    damaged = {str(broken.name): broken.name for broken in host.store.survey().damaged}
+    sound = [text for text in texts if _name_in_store(text) not in damaged]
+    broken = dict.fromkeys(name for text in texts if (name := _name_in_store(text)) in damaged)
+    found = find_images(sound, host, force=force) if sound else ()
+    return (*(damaged[name] for name in broken), *(item.image.name for item in found))
 
 
 def find_images(texts: Sequence[str], host: Host, *, force: bool) -> tuple[ListedImage, ...]:
@@ -79,15 +107,19 @@ def _name_in_store(text: str) -> str:
         return text
 
 
-def delete_images(images: Iterable[ListedImage], host: Host) -> None:
+def delete_images(names: Iterable[ImageName], host: Host) -> None:
     """Forget the names; `prune` frees what they named. Raises AtomicSysError."""
-    for item in images:
-        with doing(f"deleting {item.image.name}"):
-            host.store.delete_image(item.image.name)
+    for name in names:
+        with doing(f"deleting {name}"):
+            host.store.delete_image(name)
 
 
 def prune_images(host: Host) -> PruneReport:
-    """Free what no image and no deployment needs. Raises Damaged, Busy, OSError."""
+    """Free what no image and no deployment needs, and what mounts that are gone have left.
+
+    Raises Damaged, Busy, OSError.
+    """
+    clean_mounts(host)
     kept = {
         container.record.commit
         for container in installed(host.root, host.paths)

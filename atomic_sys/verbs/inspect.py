@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""`atomic inspect REF` and `atomic list-tags REPO`: look at a source, and pull nothing.
+"""`atomic inspect REF` and `atomic list-tags REPO`: look at an image anywhere, and pull nothing.
 
 As with skopeo, the policy is not asked: nothing of what is looked at is kept or run.
 """
 
 from dataclasses import dataclass
 
-from atomic_sys.errors import UsageError, doing
+from atomic_sys.engine.pull import require_image
+from atomic_sys.errors import Damaged, UsageError, doing
 from atomic_sys.host import Host
 from atomic_sys.image.http_response import NetworkError
 from atomic_sys.image.origin import Origin, RawManifest
@@ -14,12 +15,14 @@ from atomic_sys.image.registry import RegistryOrigin
 from atomic_sys.image.resolve import resolve
 from atomic_sys.log import warn
 from atomic_sys.model import image_config, strict_json
+from atomic_sys.model import manifest as documents
 from atomic_sys.model.image_config import CONFIG_LIMIT
 from atomic_sys.model.manifest import Descriptor, Manifest
 from atomic_sys.model.reference import DEFAULT_TAG
-from atomic_sys.model.source import DockerArchiveSource, RegistrySource, Source
+from atomic_sys.model.source import DockerArchiveSource, RegistrySource, Source, StoredSource
 from atomic_sys.model.stream import TooLarge
 from atomic_sys.model.strict_json import Json, as_object
+from atomic_sys.store.images import StoredImage
 from atomic_sys.verbs.support import locate, parse_image
 
 
@@ -63,13 +66,19 @@ class Inspected:
 def inspect_raw(image: str, host: Host) -> bytes:
     """The manifest or index that the name leads to, as the source has it. Raises AtomicSysError."""
     with doing(f"inspecting {image}"):
-        return locate(host, parse_image(image)).origin.manifest(None).raw
+        source = parse_image(image)
+        if isinstance(source, StoredSource):
+            return require_image(host.store, source.name).raw_manifest
+        return locate(host, source).origin.manifest(None).raw
 
 
 def inspect_config(image: str, host: Host) -> bytes:
     """The configuration of the image for this host, as it is stored. Raises AtomicSysError."""
     with doing(f"inspecting {image}"):
-        origin = locate(host, parse_image(image)).origin
+        source = parse_image(image)
+        if isinstance(source, StoredSource):
+            return host.store.config(require_image(host.store, source.name))
+        origin = locate(host, source).origin
         return _config(origin, resolve(origin, host.platform).manifest.config)
 
 
@@ -80,6 +89,8 @@ def inspect(image: str, host: Host, *, tags: bool) -> Inspected:
     """
     with doing(f"inspecting {image}"):
         source = parse_image(image)
+        if isinstance(source, StoredSource):
+            return _stored(require_image(host.store, source.name), host, tags=tags)
         origin = locate(host, source).origin
         resolved = resolve(origin, host.platform)
         return Inspected(
@@ -89,6 +100,22 @@ def inspect(image: str, host: Host, *, tags: bool) -> Inspected:
             repository=_repository(source, origin),
             tags=_tags(origin) if tags else (),
         )
+
+
+def _stored(image: StoredImage, host: Host, *, tags: bool) -> Inspected:
+    """An image of the store; its tags are those that the store has of the repository."""
+    manifest = documents.parse(image.raw_manifest)
+    if not isinstance(manifest, Manifest):
+        raise Damaged(f"image {image.name}: an index where a manifest should be")
+    name = image.name.reference.name
+    others = [other.name for other in host.store.images()] if tags else []
+    return Inspected(
+        named=RawManifest(raw=image.raw_manifest, digest=image.digest, content_type=None),
+        manifest=manifest,
+        config=host.store.config(image),
+        repository=name,
+        tags=tuple(other.tag for other in others if other.tag and other.reference.name == name),
+    )
 
 
 def list_tags(repository: str, host: Host) -> dict[str, Json]:

@@ -104,6 +104,116 @@ def test_documents(world: tuple[Path, str, Path], number: int, options: tuple[st
     assert json.dumps(ours) == json.dumps(theirs)
 
 
+@pytest.fixture(scope="module")
+def several(world: tuple[Path, str, Path]) -> str:
+    """An index of one tag with an image for each of three platforms; returns its reference."""
+    _, host, layout = world
+    base = layout.parent / "several"
+    run("umoci", "init", "--layout", base)
+    entries = []
+    for platform in ("linux/amd64", "linux/s390x", "linux/arm/v6"):
+        system, architecture, *variant = platform.split("/")
+        run("umoci", "new", "--image", f"{base}:{architecture}")
+        run(
+            "umoci", "config", "--image", f"{base}:{architecture}",
+            f"--architecture={architecture}", f"--os={system}",
+        )  # fmt: skip
+        index = json.loads((base / "index.json").read_bytes())
+        (entry,) = (
+            entry for entry in index["manifests"]
+            if entry["annotations"]["org.opencontainers.image.ref.name"] == architecture
+        )  # fmt: skip
+        where = {"os": system, "architecture": architecture}
+        entry["platform"] = where | ({"variant": variant[0]} if variant else {})
+        entries.append({key: entry[key] for key in ("mediaType", "digest", "size", "platform")})
+    document = json.dumps({
+        "schemaVersion": 2,
+        "mediaType": "application/vnd.oci.image.index.v1+json",
+        "manifests": entries,
+    }).encode()
+    digest = hashlib.sha256(document).hexdigest()
+    (base / f"blobs/sha256/{digest}").write_bytes(document)
+    index["manifests"] = [
+        {
+            "mediaType": "application/vnd.oci.image.index.v1+json",
+            "digest": f"sha256:{digest}",
+            "size": len(document),
+            "annotations": {"org.opencontainers.image.ref.name": "all"},
+        }
+    ]
+    (base / "index.json").write_text(json.dumps(index))
+    target = f"docker://{host}/ns/several:all"
+    run("skopeo", "copy", "--quiet", "--all", "--dest-tls-verify=false", f"oci:{base}:all", target)
+    return target
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--override-arch=s390x",),
+        ("--override-arch", "arm"),
+        ("--override-arch=arm", "--override-variant=v7"),
+        ("--override-arch=amd64", "--override-variant=v3"),
+        ("--override-os=linux", "--override-arch=amd64"),
+    ],
+    ids=" ".join,
+)
+def test_platforms_are_chosen_as_by_skopeo(
+    world: tuple[Path, str, Path], several: str, options: tuple[str, ...]
+) -> None:
+    asked = ("inspect", "--config", "--raw")
+    theirs = run("skopeo", *options, *asked, "--tls-verify=false", several)
+    assert atomic(world[0], *options, *asked, several) == theirs
+
+
+@pytest.mark.parametrize(
+    ("options", "status"),
+    [
+        (("--override-arch=mips",), 1),
+        (("--override-os=plan9", "--override-arch=amd64"), 1),
+        (("--override-arch=arm", "--override-variant=v5"), 1),
+        (("--override-arch=a/b",), 2),
+    ],
+    ids=str,
+)
+def test_platforms_that_are_not_there(
+    world: tuple[Path, str, Path], several: str, options: tuple[str, ...], status: int
+) -> None:
+    assert atomic(world[0], *options, "inspect", several, status=status) == b""
+
+
+def test_an_image_of_the_store_is_shown_like_that_of_its_registry(
+    world: tuple[Path, str, Path], several: str, tmp_path: Path
+) -> None:
+    root, host, _ = world
+    (tmp_path / "etc/containers").mkdir(parents=True)
+    policy = {"default": [{"type": "insecureAcceptAnything"}]}
+    (tmp_path / "etc/containers/policy.json").write_text(json.dumps(policy))
+    conf = (root / "etc/containers/registries.conf").read_bytes()
+    (tmp_path / "etc/containers/registries.conf").write_bytes(conf)
+    for tag in ("oci", "docker"):
+        atomic(tmp_path, "pull", f"{host}/ns/image:{tag}")
+    for options in (("--raw",), ("--config",), ("--config", "--raw")):
+        here = atomic(tmp_path, "inspect", *options, f"ostree:{host}/ns/image:oci")
+        assert here == atomic(root, "inspect", *options, f"{host}/ns/image:oci"), options
+    here, there = (
+        json.loads(atomic(tmp_path, "inspect", f"{transport}{host}/ns/image:docker"))
+        for transport in ("ostree:", "docker://")
+    )
+    assert here["RepoTags"] == ["docker", "oci"]
+    without = atomic(tmp_path, "inspect", "--no-tags", f"ostree:{host}/ns/image:docker")
+    assert json.loads(without) == here | {"RepoTags": []}
+    assert here | {"RepoTags": []} == there | {"RepoTags": []}
+    atomic(tmp_path, "--override-arch=s390x", "pull", several)
+    assert (
+        json.loads(atomic(tmp_path, "inspect", f"ostree:{several.removeprefix('docker://')}"))[
+            "Architecture"
+        ]
+        == "s390x"
+    )
+    assert atomic(tmp_path, "inspect", "ostree:nothing", status=4) == b""
+
+
 def test_list_tags(world: tuple[Path, str, Path]) -> None:
     root, host, _ = world
     ours = json.loads(atomic(root, "list-tags", f"docker://{host}/ns/image"))

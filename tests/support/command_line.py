@@ -11,7 +11,8 @@ _OPTION_LINE = re.compile(r"^  (-.+?)(?:  .*)?$", re.MULTILINE)
 _OPTION = re.compile(r"(?:^|(?<=[ ,]))--?[a-z][a-z.-]*", re.IGNORECASE)
 
 # The words of each verb; the empty ones are for the options before it.
-COMMANDS = ("", *(verb.words for verb in VERBS))
+COMMANDS = ("", *(verb.words for verb in VERBS if not verb.hidden))
+HIDDEN = tuple(verb.words for verb in VERBS if verb.hidden)
 
 
 def shown_options(words: str) -> frozenset[str]:

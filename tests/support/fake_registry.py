@@ -5,6 +5,7 @@ import os
 import ssl
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -21,6 +22,7 @@ class Reply:
     body: bytes = b""
     length: int | None = None
     endless: bool = False  # the body over and over, until the client has enough
+    stall: float = 0  # seconds of silence after the body
 
 
 Answer: TypeAlias = Reply | Callable[[Mapping[str, str]], Reply]
@@ -112,6 +114,7 @@ def _handler(registry: FakeRegistry) -> type[BaseHTTPRequestHandler]:
                 self.wfile.write(reply.body)
                 while reply.endless:
                     self.wfile.write(reply.body)
+                time.sleep(reply.stall)
             except ConnectionError:
                 registry.hung_up.set()
 

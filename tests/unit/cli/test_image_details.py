@@ -120,6 +120,8 @@ def test_history(tmp_path: Path, atomic: Atomic, digest: str) -> None:
     assert first["size"] > 0
     lines = atomic("images", "history", "hello").splitlines()
     assert [line.split()[0] for line in lines] == ["ID", digest[:12], "<missing>"]
+    assert atomic("images", "history", "-q", "hello") == f"{digest[:12]}\n<missing>\n"
+    assert atomic("images", "history", "-q", "--no-trunc", "hello").startswith(f"{digest}\n")
     pulled(tmp_path, atomic, "odd", steps=HISTORY[1:])
     (step,) = json.loads(atomic("images", "history", "--json", "odd"))
     assert (step["emptyLayer"], step["size"]) == (True, 0)

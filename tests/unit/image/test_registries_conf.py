@@ -11,7 +11,7 @@ from atomic_sys.model.stream import TooLarge
 
 CONF = b"""
 unqualified-search-registries = ["one.example:5000", "two.example"]
-short-name-mode = "enforcing"
+short-name-mode = "permissive"
 [[registry]]
 location = "a.example"
 insecure = true
@@ -93,6 +93,7 @@ def test_no_place(reference: str, message: str) -> None:
         (CONF, "busybox", "one.example:5000/busybox:latest"),
         (CONF, "a/busybox:1", "one.example:5000/a/busybox:1"),
         (CONF, "docker.io/busybox", "docker.io/library/busybox:latest"),
+        (CONF, "index.docker.io/busybox", "docker.io/library/busybox:latest"),
         (CONF, "localhost/busybox", "localhost/busybox:latest"),
         (
             b'unqualified-search-registries = ["docker.io"]',
@@ -131,6 +132,12 @@ def test_several_search_registries_are_noted(capsys: pytest.CaptureFixture[str])
         b"unqualified-search-registries = [1]",
         b'unqualified-search-registries = [""]',
         b"[registries.search]\nregistries = []\n",
+        b'[registries.search]\nregistries = []\n[[registry]]\nlocation = "a"\n',
+        b'[[registry]]\nlocation = "docker://a"\n',
+        b'[[registry]]\nlocation = "a"\n[[registry.mirror]]\nlocation = "http://b"\n',
+        b'unqualified-search-registries = ["https://a"]',
+        b'short-name-mode = "ask"',
+        b'[aliases]\na = "b"',
     ],
 )
 def test_invalid(document: bytes) -> None:
@@ -188,3 +195,51 @@ def test_mirrors_by_digest_only() -> None:
     assert found.mirrors(DockerReference.parse("a.io/x:1")) == ()
     (place,) = found.mirrors(DockerReference.parse(f"a.io/x{DIGEST}"))
     assert str(place.reference) == f"b.io/x{DIGEST}"
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "valid"),
+    [
+        ("insecure = true", "insecure = true", True),
+        ("insecure = true", "", False),
+        ("blocked = true", "insecure = true", False),
+        ("blocked = true", "", False),
+    ],
+)
+def test_one_location_has_one_nature(first: str, second: str, *, valid: bool) -> None:
+    tables = (
+        f'[[registry]]\nprefix = "{prefix}.io"\nlocation = "c.io"\n{more}\n'
+        for prefix, more in (("a", first), ("b", second))
+    )
+    document = "".join(tables).encode()
+    if valid:
+        assert len(parse(document, "conf").registries) == 2
+    else:
+        with pytest.raises(InvalidRegistries, match=r"^conf: 'c.io' is insecure or blocked in"):
+            parse(document, "conf")
+
+
+def test_wildcards_without_location_share_nothing() -> None:
+    conf = b'[[registry]]\nprefix="*.a.io"\ninsecure=true\n[[registry]]\nprefix="*.b.io"\n'
+    assert len(parse(conf, "conf").registries) == 2
+
+
+def test_aliases_of_all_files(tmp_path: Path) -> None:
+    main, drop_ins, cache = tmp_path / "main", tmp_path / "d", tmp_path / "cache"
+    drop_ins.mkdir()
+    main.write_text(
+        'unqualified-search-registries = ["s.io", "t.io"]\nshort-name-mode = "enforcing"\n'
+        '[aliases]\na = "main.io/a"\nb = "main.io/b"\n"ns/c" = "main.io/c"\n'
+    )
+    (drop_ins / "1.conf").write_text('[aliases]\nb = "drop.io/b"\n"ns/c" = ""\n')
+    cache.write_text(
+        'short-name-mode = "disabled"\nunqualified-search-registries = ["cache.io"]\n'
+        '[aliases]\na = "cache.io/a"\n'
+    )
+    found = load(str(main), str(drop_ins), str(cache))
+    assert str(found.qualify(ImageName.parse("a:1"))) == "cache.io/a:1"
+    assert str(found.qualify(ImageName.parse("b"))) == "drop.io/b:latest"
+    with pytest.raises(InvalidRegistries, match=r"ns/c:latest: it may be in any of s.io, t.io"):
+        found.qualify(ImageName.parse("ns/c"))
+    assert str(load(str(main), str(drop_ins)).qualify(ImageName.parse("a"))) == "main.io/a:latest"
+    assert load(str(main), str(drop_ins), str(tmp_path / "none")).search == ("s.io", "t.io")

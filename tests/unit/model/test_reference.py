@@ -25,6 +25,9 @@ D1 = "@sha256:" + "0123456789abcdef" * 4
         ("docker.io/ns/repo", "docker.io/ns/repo"),
         ("docker.io/library/repo", "docker.io/library/repo"),
         ("docker.io/repo", "docker.io/library/repo"),
+        ("index.docker.io/repo", "docker.io/library/repo"),
+        ("index.docker.io/ns/repo", "docker.io/ns/repo"),
+        ("index.docker.io:443/repo", "index.docker.io:443/repo"),
         ("ns/repo", "docker.io/ns/repo"),
         ("library/repo", "docker.io/library/repo"),
         ("repo", "docker.io/library/repo"),
@@ -139,3 +142,18 @@ def test_tags() -> None:
     assert all(map(is_tag, ("a", "A.b-c_d", "1", "t" * 128)))
     assert not any(map(is_tag, ("", "-a", ".a", "a b", "a/b", "a\n", "ä", "t" * 129)))
     assert Digest.parse(D1[1:])
+
+
+@pytest.mark.parametrize(
+    ("text", "qualified"),
+    [
+        ("busybox", False),
+        ("ns/busybox:1", False),
+        ("localhost/busybox", True),
+        ("docker.io/busybox", True),
+        ("index.docker.io/busybox", True),
+        ("h:5000/busybox:1", True),
+    ],
+)
+def test_names_that_say_their_registry(text: str, *, qualified: bool) -> None:
+    assert ImageName.parse(text).is_qualified is qualified

@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""A deployment against the store and its record: root file system, unit, tmpfiles, host files.
+
+What differs is named by its path on the host, and put back where the store or the deployment's own
+copies have it.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from atomic_sys.engine.drift import drift
+from atomic_sys.engine.file_steps import NO_CONTENT
+from atomic_sys.engine.host_files import FILE_LIMIT
+from atomic_sys.engine.observe import Installed, read_deployment_file
+from atomic_sys.engine.prepare import HOST_FILES
+from atomic_sys.errors import AtomicSysError, doing
+from atomic_sys.fs.atomic import temporary_name, write_file
+from atomic_sys.fs.directory import exists, make_directories, open_directory
+from atomic_sys.model.digest import Digest
+from atomic_sys.model.layer import LayerPath
+from atomic_sys.model.record import Record
+from atomic_sys.paths import Paths
+from atomic_sys.render import hostfiles
+from atomic_sys.store.compare import Comparison, Difference
+from atomic_sys.store.store import Store
+from atomic_sys.store.view import Tree, TreeEntry
+
+ROOTFS = "rootfs"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """A path on the host that is not as it was installed, and what became of it."""
+
+    path: str
+    what: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verifier:
+    """Verifies deployments below one root directory."""
+
+    root: int
+    paths: Paths
+    store: Store
+
+    def verify(self, container: Installed) -> tuple[Finding, ...]:
+        """Everything that differs. Raises NotFound, Damaged, OSError."""
+        found = [
+            Finding(path=self._path(container, one), what=one.change.value)
+            for one in self._rootfs(container)
+        ]
+        found += [
+            Finding(path=path, what="changed or missing")
+            for path in drift(container, self.root, self.paths)
+        ]
+        return tuple(found)
+
+    def needs_store(self, container: Installed) -> bool:
+        """Whether objects that are to be put back are damaged. Raises NotFound, OSError."""
+        comparison = self._comparison(container)
+        return not all(comparison.restorable(one) for one in self._rootfs(container))
+
+    def restore(self, container: Installed) -> tuple[Finding, ...]:
+        """Put back what can be; returns what still differs.
+
+        Raises AtomicSysError, OSError.
+        """
+        comparison = self._comparison(container)
+        for one in tuple(self._rootfs(container)):
+            if comparison.restorable(one):
+                self._restore(comparison, container, one)
+        for path in drift(container, self.root, self.paths):
+            with doing(f"restoring {path}"):
+                self._restore_host_file(container, path)
+        return self.verify(container)
+
+    def _path(self, container: Installed, one: Difference) -> str:
+        return "/".join((container.deployment, ROOTFS, *one.path))
+
+    def _tree(self, record: Record) -> Tree:
+        return self.store.rootfs(record.commit, Digest.parse(f"sha256:{record.revision}"))
+
+    def _comparison(self, container: Installed) -> Comparison:
+        document = read_deployment_file(self.root, container.deployment, "config.json") or b"{}"
+        return Comparison(self.store.repository, _MountPoints(document).may_be_added)
+
+    def _rootfs(self, container: Installed) -> Iterator[Difference]:
+        record = container.record
+        if record is None or not record.has_service or record.remote is not None:
+            return
+        tree = self._tree(record)
+        with _opened(self.root, container.deployment) as fd:
+            yield from self._comparison(container).differences(tree.root, fd, ROOTFS)
+
+    def _restore(self, comparison: Comparison, container: Installed, one: Difference) -> None:
+        if not one.path and not self._has_rootfs(container):
+            with _opened(self.root, container.deployment) as fd:
+                temporary = temporary_name(ROOTFS)
+                record = container.record
+                if record is not None:
+                    self.store.check_out(self._tree(record), fd, temporary)
+                    os.rename(temporary, ROOTFS, src_dir_fd=fd, dst_dir_fd=fd)
+            return
+        with _opened(self.root, f"{container.deployment}/{ROOTFS}") as fd:
+            comparison.restore(one, fd)
+
+    def _has_rootfs(self, container: Installed) -> bool:
+        with _opened(self.root, container.deployment) as fd:
+            return exists(fd, ROOTFS)
+
+    def _restore_host_file(self, container: Installed, path: str) -> None:
+        """From the deployment's copy, or from the image where it has what was installed."""
+        directory, _, name = path.rpartition("/")
+        content, mode = self._content(container, path)
+        if content is None:
+            return
+        fd = make_directories(self.root, directory)
+        try:
+            write_file(fd, name, content, mode)
+        finally:
+            os.close(fd)
+
+    def _content(self, container: Installed, path: str) -> tuple[bytes | None, int]:
+        own = {
+            f"{self.paths.units}/{container.name.unit}": container.name.unit,
+            f"{self.paths.tmpfiles}/{container.name.tmpfiles}": (
+                f"tmpfiles-{container.name.tmpfiles}"
+            ),
+        }
+        if path in own:
+            return read_deployment_file(self.root, container.deployment, own[path]), 0o644
+        record = container.record
+        expected = None if record is None else record.host_files.get(path)
+        if record is None or expected in (None, NO_CONTENT):
+            return None, 0
+        tree = self._tree(record)
+        for entry in tree.walk(HOST_FILES):
+            for content in _versions(tree, entry, path, record):
+                if hashlib.sha256(content).hexdigest() == expected:
+                    return content, entry.metadata.mode
+        return None, 0
+
+
+def _versions(tree: Tree, entry: TreeEntry, path: str, record: Record) -> Iterator[bytes]:
+    """What the image's file can have become on the host: itself, or with its values filled in."""
+    if entry.is_directory or entry.target is not None:
+        return
+    content = tree.read_file("/".join((HOST_FILES, *entry.path)), FILE_LIMIT)
+    if content is not None:
+        yield content
+        if path in record.host_file_templates:
+            with contextlib.suppress(AtomicSysError):
+                yield hostfiles.render(path, content, record.values)
+
+
+@contextlib.contextmanager
+def _opened(root: int, path: str) -> Iterator[int]:
+    fd = open_directory(root, path)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+class _MountPoints:
+    """The paths that a runtime makes in a root file system, since config.json mounts there."""
+
+    def __init__(self, document: bytes) -> None:
+        try:
+            mounts = json.loads(document).get("mounts") or ()
+            targets = [str(mount["destination"]).strip("/") for mount in mounts]
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+            targets = []
+        self._paths = frozenset(
+            "/".join(parts[: depth + 1])
+            for target in targets
+            for parts in (target.split("/"),)
+            for depth in range(len(parts))
+        )
+
+    def may_be_added(self, path: LayerPath) -> bool:
+        """Whether it is such a path, or one above it."""
+        return "/".join(path) in self._paths

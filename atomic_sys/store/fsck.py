@@ -1,0 +1,235 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Check the whole store: every object, every ref, and what each image needs.
+
+Objects are hashed by as many processes as there are processors: most of them are small, and then it
+is the interpreter that takes the time, which threads would share. Nothing is changed here.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+
+from atomic_sys.errors import AtomicSysError
+from atomic_sys.fs.directory import opened
+from atomic_sys.store.images import IMAGES, ROOTFS, blob_ref, decode_name, is_blob, read_image
+from atomic_sys.store.integrity import (
+    ObjectHasher,
+    ObjectName,
+    object_name,
+    prefixes,
+    size_if_intact,
+)
+from atomic_sys.store.objects import Checksum, ObjectKind, decode_commit, decode_dirtree
+from atomic_sys.store.repository import Repository
+from atomic_sys.store.tree import MAX_DEPTH
+
+_NONE: frozenset[ObjectName] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """Objects that were hashed: all of them, their bytes, and those that are not what they say."""
+
+    names: frozenset[ObjectName]
+    bytes: int
+    damaged: frozenset[ObjectName]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrokenRef:
+    """A ref that does not lead to all it should: the objects that are damaged or missing."""
+
+    ref: str
+    commit: Checksum
+    objects: frozenset[ObjectName]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FsckReport:
+    """What a check of the store found.
+
+    `incomplete` has the refs that an image needs and the store lacks, by the names of the images.
+    """
+
+    objects: int
+    bytes: int
+    refs: int
+    damaged: frozenset[ObjectName]
+    broken: tuple[BrokenRef, ...]
+    incomplete: tuple[tuple[str, str], ...]
+
+    @property
+    def needed(self) -> frozenset[ObjectName]:
+        """The damaged or missing objects that a ref leads to."""
+        return frozenset().union(*(ref.objects for ref in self.broken))
+
+    @property
+    def strays(self) -> frozenset[ObjectName]:
+        """The damaged objects that nothing needs, as far as can be seen."""
+        return self.damaged - self.needed
+
+    @property
+    def unreadable(self) -> frozenset[ObjectName]:
+        """The damaged commits of our own images and layers: nobody can tell what they were."""
+        ours = [ref.objects for ref in self.broken if ref.ref.startswith((IMAGES, ROOTFS))]
+        found = self.damaged & frozenset().union(*ours)
+        return frozenset(name for name in found if name.kind is ObjectKind.COMMIT)
+
+    @property
+    def missing(self) -> frozenset[ObjectName]:
+        """The objects that something needs and that are not there."""
+        return self.needed - self.damaged
+
+    @property
+    def clean(self) -> bool:
+        """Whether nothing is wrong."""
+        return not (self.damaged or self.broken or self.incomplete)
+
+
+def fsck(repository: Repository, advance: Callable[[int], None]) -> FsckReport:
+    """Check everything. The caller holds the lock, shared at least.
+
+    `advance` is told how many objects more have been checked. Raises Damaged for a ref that is
+    none, OSError.
+    """
+    checked = check_objects(repository, advance)
+    refs = tuple(_all_refs(repository))
+    reach = _Reach(repository, checked)
+    broken = [
+        BrokenRef(ref=ref, commit=commit, objects=lost)
+        for ref, commit in refs
+        if (lost := reach.from_commit(commit))
+    ]
+    return FsckReport(
+        objects=len(checked.names),
+        bytes=checked.bytes,
+        refs=len(refs),
+        damaged=checked.damaged,
+        broken=tuple(broken),
+        incomplete=tuple(_incomplete(repository, dict(refs))),
+    )
+
+
+def _all_refs(repository: Repository) -> Iterator[tuple[str, Checksum]]:
+    yield from repository.refs()
+    for below in ("remotes", "mirrors"):
+        for ref, commit in repository.refs(f"refs/{below}"):
+            yield f"{below}/{ref}", commit
+
+
+def _incomplete(repository: Repository, refs: dict[str, Checksum]) -> Iterator[tuple[str, str]]:
+    """The layers and configs that images name and that have no ref."""
+    for ref, commit in refs.items():
+        encoded = ref.removeprefix(IMAGES)
+        if encoded == ref or is_blob(encoded):
+            continue
+        name = decode_name(encoded)
+        try:
+            image = read_image(name, commit, repository.commit(commit))
+        except AtomicSysError:
+            continue  # the commit itself is broken, which is said already
+        config = () if image.config_digest is None else (image.config_digest,)
+        for digest in (*image.layers, *config):
+            if blob_ref(digest) not in refs:
+                yield str(name), blob_ref(digest)
+
+
+class _Reach:
+    """Which damaged or missing objects a commit leads to; each tree is looked at once."""
+
+    def __init__(self, repository: Repository, checked: Checked) -> None:
+        self.repository = repository
+        self.intact = checked.names - checked.damaged
+        self._trees: dict[Checksum, frozenset[ObjectName]] = {}
+
+    def from_commit(self, checksum: Checksum) -> frozenset[ObjectName]:
+        name = ObjectName(ObjectKind.COMMIT, checksum)
+        if name not in self.intact:
+            return frozenset({name})
+        try:
+            commit = decode_commit(self.repository.read_metadata(*name))
+        except AtomicSysError:  # the right bytes, but no commit
+            return frozenset({name})
+        root = self._lost(ObjectKind.DIRMETA, commit.root_metadata)
+        return root | self._tree(commit.root_tree, 0)
+
+    def _lost(self, kind: ObjectKind, checksum: Checksum) -> frozenset[ObjectName]:
+        name = ObjectName(kind, checksum)
+        return _NONE if name in self.intact else frozenset({name})
+
+    def _tree(self, checksum: Checksum, depth: int) -> frozenset[ObjectName]:
+        known = self._trees.get(checksum)
+        if known is None:
+            known = self._trees[checksum] = self._look(checksum, depth)
+        return known
+
+    def _look(self, checksum: Checksum, depth: int) -> frozenset[ObjectName]:
+        name = ObjectName(ObjectKind.DIRTREE, checksum)
+        if name not in self.intact or depth > MAX_DEPTH:
+            return frozenset({name})
+        try:
+            tree = decode_dirtree(self.repository.read_metadata(*name))
+        except AtomicSysError:
+            return frozenset({name})
+        lost = _NONE
+        for _, content in tree.files:
+            lost |= self._lost(ObjectKind.FILE, content)
+        for _, below, metadata in tree.directories:
+            lost |= self._lost(ObjectKind.DIRMETA, metadata) | self._tree(below, depth + 1)
+        return lost
+
+
+def check_objects(
+    repository: Repository, advance: Callable[[int], None], *, workers: int | None = None
+) -> Checked:
+    """Hash all objects; `advance` is told the number of objects after each part of them.
+
+    `workers` is how many processes to use, by default one for each processor that we may use.
+    Raises OSError.
+    """
+    count = workers or len(os.sched_getaffinity(0))
+    names: set[ObjectName] = set()
+    damaged: set[ObjectName] = set()
+    total = 0
+    # Forked, so that they have our descriptors; there are no other threads in this process yet.
+    with ProcessPoolExecutor(
+        count, get_context("fork"), initializer=_begin, initargs=(repository,)
+    ) as pool:
+        for part in pool.map(_check_prefix, prefixes(repository)):
+            names |= part.names
+            damaged |= part.damaged
+            total += part.bytes
+            advance(len(part.names))
+    return Checked(names=frozenset(names), bytes=total, damaged=frozenset(damaged))
+
+
+class _Worker:
+    """What a worker process has."""
+
+    hasher: ObjectHasher
+
+
+def _begin(repository: Repository) -> None:
+    _Worker.hasher = ObjectHasher(repository)
+
+
+def _check_prefix(prefix: str) -> Checked:
+    hasher = _Worker.hasher
+    repository = hasher.repository
+    names: set[ObjectName] = set()
+    damaged: set[ObjectName] = set()
+    total = 0
+    with opened(repository.objects, prefix) as fd:
+        for file in os.listdir(fd):
+            name = object_name(prefix, file)
+            if name is None:
+                continue
+            names.add(name)
+            size = size_if_intact(hasher, name, file, fd)
+            if size is None:
+                damaged.add(name)
+            else:
+                total += size
+    return Checked(names=frozenset(names), bytes=total, damaged=frozenset(damaged))

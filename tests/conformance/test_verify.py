@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""`atomic containers verify` names what differs from the installation, and puts it back."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.support import images, layers
+from tests.support.layers import listing
+
+pytestmark = pytest.mark.conformance
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """A root with the container `hello`, installed from a layout."""
+
+    root: Path
+    layout: Path
+
+    @property
+    def rootfs(self) -> Path:
+        return self.root / "var/lib/containers/atomic/hello.0/rootfs"
+
+    def atomic(self, *argv: str, code: int = 0) -> str:
+        policy = self.layout.parent / "policy.json"
+        policy.write_text('{"default": [{"type": "insecureAcceptAnything"}]}')
+        done = subprocess.run(
+            [sys.executable, "-m", "atomic_sys", "--root", self.root, "--policy", policy, *argv],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == code, (done.returncode, done.stdout, done.stderr)
+        return done.stdout
+
+    def differences(self) -> list[tuple[str, str]]:
+        (answer,) = json.loads(self.atomic("containers", "verify", "--json", "hello", code=5))
+        return [(one["path"].partition("/hello.0/")[2] or one["path"], one["what"])
+                for one in answer["differences"]]  # fmt: skip
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    with tempfile.TemporaryDirectory(dir="/dev/shm", prefix="verify-test.") as path:
+        made = Site(root=Path(path, "root"), layout=Path(path, "hello"))
+        for directory in ("usr/bin", "etc", "run", "usr/lib/systemd/system"):
+            (made.root / directory).mkdir(parents=True)
+        (made.root / "usr/bin/runc").symlink_to(str(shutil.which("runc")))
+        files = [
+            *images.members(),
+            layers.directory("usr/lib", mode=0o750, uid=3),
+            layers.symlink("usr/link", "lib", uid=4),
+            layers.file("usr/empty"),
+        ]
+        images.layout(made.layout, files)
+        made.atomic("install", "--system", f"oci:{made.layout}")
+        yield made
+
+
+def test_a_fresh_installation_is_as_it_was(site: Site) -> None:
+    assert site.atomic("containers", "verify", "hello") == "hello: as it was installed\n"
+    assert json.loads(site.atomic("containers", "verify", "--all", "--json")) == [
+        {"name": "hello", "differences": [], "repaired": [], "left": []}
+    ]
+
+
+def test_mount_points_of_the_runtime_are_no_difference(site: Site) -> None:
+    (site.rootfs / "data").mkdir()
+    site.atomic("containers", "verify", "hello")
+
+
+def write_into(path: Path) -> None:
+    with path.open("r+b") as stream:
+        stream.write(b"J")
+
+
+def replace_by_directory(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+    (path / "inside").write_text("x")
+
+
+@pytest.mark.parametrize(
+    ("path", "damage", "what"),
+    [
+        ("hello", write_into, "changed"),
+        ("hello", Path.unlink, "missing"),
+        ("hello", replace_by_directory, "changed"),
+        ("hello", lambda path: path.chmod(0o4777), "changed"),
+        ("usr/lib", lambda path: path.chmod(0o777), "changed"),
+        ("usr/lib", lambda path: os.chown(path, 0, 0), "changed"),
+        ("usr/lib", Path.rmdir, "missing"),
+        ("usr", shutil.rmtree, "missing"),
+        ("usr/link", Path.unlink, "missing"),
+        ("usr/link", lambda path: os.chown(path, 0, 0, follow_symlinks=False), "changed"),
+        ("usr/empty", lambda path: path.write_text("now full"), "changed"),
+        ("usr/new", lambda path: path.write_text("nobody's"), "added"),
+        ("usr/tree", lambda path: (path / "deep").mkdir(parents=True), "added"),
+    ],
+)
+def test_what_differs_in_the_rootfs_is_named_and_put_back(
+    site: Site, path: str, damage: Callable[[Path], object], what: str
+) -> None:
+    before = listing(site.rootfs)
+    damage(site.rootfs / path)
+    assert (f"rootfs/{path}", what) in site.differences()
+    assert "restored" in site.atomic("containers", "verify", "--repair", "hello")
+    assert listing(site.rootfs) == before
+    site.atomic("containers", "verify", "hello")
+    site.atomic("fsck")
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["etc/systemd/system/hello.service", "etc/tmpfiles.d/hello.conf", "etc/hello.conf",
+     "usr/local/bin/hello"],
+)  # fmt: skip
+@pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_text("other")])
+def test_host_files_are_put_back(site: Site, path: str, damage: Callable[[Path], object]) -> None:
+    file = site.root / path
+    before = file.read_bytes(), file.stat().st_mode
+    damage(file)
+    assert site.differences() == [(f"/{path}", "changed or missing")]
+    site.atomic("containers", "verify", "--repair", "hello")
+    assert (file.read_bytes(), file.stat().st_mode) == before
+
+
+def test_the_whole_rootfs_is_put_back(site: Site) -> None:
+    before = listing(site.rootfs)
+    shutil.rmtree(site.rootfs)
+    site.atomic("containers", "verify", "--repair", "--all")
+    assert listing(site.rootfs) == before
+
+
+def test_what_cannot_be_put_back_is_still_named(site: Site) -> None:
+    write_into(site.rootfs / "hello")
+    site.layout.rename(site.layout.with_name("gone"))
+    text = site.atomic("containers", "verify", "--repair", "hello", code=5)
+    assert "hello: changed: " in text
+
+
+def test_usage(site: Site) -> None:
+    site.atomic("containers", "verify", code=2)
+    site.atomic("containers", "verify", "nobody", code=4)
