@@ -9,6 +9,7 @@ docker-registry, skopeo, podman, umoci and ostree.
 """
 
 import argparse
+import compileall
 import os
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
+import atomic_sys
 from benchmarks import contenders, images
 from benchmarks.chart import write_chart
 from benchmarks.contenders import OURS, PODMAN, Contender
@@ -34,6 +36,9 @@ def main() -> None:
     arguments = _arguments()
     if os.geteuid() != 0:
         sys.exit("python -m benchmarks.pull: needs root, for file systems of its own")
+    # As an installation does it; else each run would compile what it imports.
+    for package in (atomic_sys.__file__, __file__):
+        compileall.compile_dir(Path(package).parent, quiet=1)
     layout = images.build(cache_directory())
     names = arguments.image or images.NAMES
     results: Results = defaultdict(list)
