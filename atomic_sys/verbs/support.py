@@ -1,54 +1,60 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The engine's parts, put together from a host for the verbs that need them."""
 
+import contextlib
 import os
 import sys
+import sysconfig
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
-from atomic_sys.engine import sources
-from atomic_sys.engine.judge import Judge
-from atomic_sys.engine.pull import ImageAt, require_image
+from atomic_sys.engine.journal import Journal
+from atomic_sys.engine.observe import find, is_free
+from atomic_sys.engine.prepare import HostView
+from atomic_sys.engine.pull import require_image
+from atomic_sys.engine.recover import recover
 from atomic_sys.engine.report import Report
+from atomic_sys.engine.runtime import check_runtime, runtime_features
+from atomic_sys.engine.steps import Tools
 from atomic_sys.errors import AtomicSysError
 from atomic_sys.host import Host
+from atomic_sys.model.names import ContainerName
 from atomic_sys.model.reference import ImageName
-from atomic_sys.model.source import Source, parse_source
-
-if TYPE_CHECKING:  # a pull needs none of it, and its import takes longer than a pull may
-    from atomic_sys.engine.prepare import HostView
-    from atomic_sys.engine.steps import Tools
-    from atomic_sys.render.render import DefaultTemplates
+from atomic_sys.render import render
+from atomic_sys.render.host_facts import HostFacts
+from atomic_sys.render.render import DefaultTemplates
+from atomic_sys.verbs.sourcing import locate as locate
+from atomic_sys.verbs.sourcing import make_judge as make_judge
+from atomic_sys.verbs.sourcing import parse_image as parse_image
 
 START_TIMEOUT = 600.0  # seconds; the unit's own TimeoutStartSec= usually ends it before
 _SHARE = "share/atomic-sys"
 
 
-def make_judge(host: Host) -> Judge:
-    """Today's policy, ready to judge. Raises Rejected when there is none."""
-    return Judge(
-        policy=host.policy,
-        lookaside=host.lookaside,
-        get=host.http.get_document,
-        read_key=host.read_key,
-        verifier=host.verifier,
-    )
+class Transaction(NamedTuple):
+    """What changes of one container are made with; `recovered` is a verb that was interrupted."""
+
+    journal: Journal
+    tools: Tools
+    recovered: str | None
 
 
-def parse_image(text: str) -> Source:
-    """An image argument. Raises UsageError."""
-    return parse_source(text, is_directory=os.path.isdir)
+@contextlib.contextmanager
+def claimed(host: Host, name: ContainerName, report: Report) -> Iterator[Transaction]:
+    """Hold the container's name for the length of the block.
+
+    What a command that died left behind is dealt with first. Raises Busy, AtomicSysError.
+    """
+    with host.locked(name):
+        journal = Journal(host.root, host.paths.checkouts, name)
+        tools = make_tools(host, report, journal)
+        recovered = recover(journal, tools, find(host.root, host.paths, name))
+        yield Transaction(journal, tools, recovered)
 
 
-def locate(host: Host, source: Source) -> ImageAt:
-    """The image and the way to it. Raises AtomicSysError."""
-    return sources.locate(source, host.http, host.registries, host.credentials)
-
-
-def make_tools(host: Host, report: Report) -> "Tools":
+def make_tools(host: Host, report: Report, journal: Journal) -> Tools:
     """What operations work with."""
-    # Here for the reason above.
-    from atomic_sys.engine.steps import Tools
 
     def check_out(image: str, dfd: int, name: str) -> None:
         store = host.store
@@ -59,20 +65,14 @@ def make_tools(host: Host, report: Report) -> "Tools":
         root_path=host.options.root,
         manager=host.manager,
         check_out=check_out,
+        backup=journal.backup,
         say=report.say,
         start_timeout=START_TIMEOUT,
     )
 
 
-def make_view(host: Host, runtime: str) -> "HostView":
+def make_view(host: Host, runtime: str) -> HostView:
     """The host as templates see it. Raises AtomicSysError when the runtime is not installed."""
-    # Here for the reason above.
-    from atomic_sys.engine.observe import is_free
-    from atomic_sys.engine.prepare import HostView
-    from atomic_sys.engine.runtime import check_runtime, runtime_features
-    from atomic_sys.render import render
-    from atomic_sys.render.host_facts import HostFacts
-
     here = host.paths.inside(runtime)
     check_runtime(here)
     return HostView(
@@ -100,9 +100,6 @@ def _capabilities(host: Host) -> int:
         ):
             if line.startswith("CapBnd:"):
                 return int(line.split()[1], 16)
-    # Here for the reason above.
-    from atomic_sys.render.host_facts import HostFacts
-
     return HostFacts().capabilities
 
 
@@ -110,13 +107,8 @@ def _program() -> str:
     return sys.argv[0] if os.path.isabs(sys.argv[0]) else "/usr/bin/atomic"
 
 
-def _default_templates() -> "DefaultTemplates":
+def _default_templates() -> DefaultTemplates:
     """The templates of the installation, or of the source tree that we run from."""
-    # Here for the reason above.
-    import sysconfig
-
-    from atomic_sys.render.render import DefaultTemplates
-
     own = Path(__file__).parents[2]
     for directory in (
         own / "templates",
