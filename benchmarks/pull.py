@@ -11,6 +11,7 @@ docker-registry, skopeo, podman, umoci and ostree.
 import argparse
 import compileall
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -36,6 +37,8 @@ def main() -> None:
     arguments = _arguments()
     if os.geteuid() != 0:
         sys.exit("python -m benchmarks.pull: needs root, for file systems of its own")
+    for number in (signal.SIGINT, signal.SIGTERM):  # else file systems would stay mounted
+        signal.signal(number, signal.default_int_handler)
     # As an installation does it; else each run would compile what it imports.
     for package in (atomic_sys.__file__, __file__):
         compileall.compile_dir(Path(package).parent, quiet=1)
