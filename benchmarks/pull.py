@@ -37,11 +37,7 @@ def main() -> None:
     arguments = _arguments()
     if os.geteuid() != 0:
         sys.exit("python -m benchmarks.pull: needs root, for file systems of its own")
-    for number in (signal.SIGINT, signal.SIGTERM):  # else file systems would stay mounted
-        signal.signal(number, signal.default_int_handler)
-    # As an installation does it; else each run would compile what it imports.
-    for package in (atomic_sys.__file__, __file__):
-        compileall.compile_dir(Path(package).parent, quiet=1)
+    _prepare()
     layout = images.build(cache_directory())
     names = arguments.image or images.NAMES
     results: Results = defaultdict(list)
@@ -67,6 +63,17 @@ def main() -> None:
     print(report(results, described, memory))
     if arguments.svg:
         write_chart(results, list(names), Path(arguments.svg))
+
+
+def _prepare() -> None:
+    """Be interrupted also by SIGTERM, or file systems would stay mounted; compile what we measure.
+
+    An installation compiles it too, and else each run would do it again.
+    """
+    for signal_number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(signal_number, signal.default_int_handler)
+    for package in (atomic_sys.__file__, __file__):
+        compileall.compile_dir(Path(package).parent, quiet=1)
 
 
 def _arguments() -> argparse.Namespace:
