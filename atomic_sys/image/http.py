@@ -8,6 +8,7 @@ redirect leads from https to http. The environment's proxies are used; its netrc
 """
 
 import contextlib
+import os
 import re
 import socket
 import threading
@@ -87,7 +88,7 @@ class Http:
         """`certificates` gives those for a `HOST[:PORT]`, which no other host gets to see."""
         self._certificates = certificates or (lambda _: Certificates())
         self._lock = threading.Lock()
-        self._idle: dict[tuple[Tls, Certificates], list[requests.Session]] = {}
+        self._idle: dict[tuple[int, Tls, Certificates], list[requests.Session]] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -145,7 +146,8 @@ class Http:
             more = self._certificates(request.trust_as).authorities
             both = dict.fromkeys((*certificates.authorities, *more))
             certificates = replace(certificates, authorities=tuple(both))
-        key = (request.tls, certificates)
+        # A forked process has its parent's connections too, but must not talk on them.
+        key = (os.getpid(), request.tls, certificates)
         with self._lock:
             idle = self._idle.setdefault(key, [])
             session = idle.pop() if idle else None

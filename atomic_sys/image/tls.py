@@ -46,7 +46,8 @@ def new_session(tls: Tls, certificates: Certificates) -> "requests.Session":
         case Tls.UNVERIFIED:
             session.verify = False
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
-    if certificates != Certificates():
+    # Without a context of ours, urllib3 reads the system's authorities also to verify nothing.
+    if certificates != Certificates() or tls is Tls.UNVERIFIED:
         session.mount("https://", _adapter(_context(tls, certificates)))
     return session
 

@@ -54,19 +54,27 @@ def prune(repository: Repository, keep: Collection[str]) -> PruneReport:
         and ref not in needed
         and commit.hex() not in keep
     ]
-    dropped = set(doomed)
+    reachable = reachable_objects(repository, without=doomed)
+    for ref in doomed:
+        repository.delete_ref(ref)
+    count, freed = _sweep(repository, reachable)
+    _remove_temporary_files(repository)
+    return PruneReport(refs=len(doomed), objects=count, freed=freed)
+
+
+def reachable_objects(
+    repository: Repository, *, without: Collection[str] = ()
+) -> Collection[tuple[ObjectKind, Checksum]]:
+    """What any ref reaches, but for these local ones. Raises Damaged, OSError."""
     reachable = _Reachable(repository)
+    dropped = set(without)
     for ref, commit in repository.refs():
         if ref not in dropped:
             reachable.add_commit(commit)
     for below in ("refs/remotes", "refs/mirrors"):
         for _, commit in repository.refs(below):
             reachable.add_commit(commit)
-    for ref in doomed:
-        repository.delete_ref(ref)
-    count, freed = _sweep(repository, reachable.found)
-    _remove_temporary_files(repository)
-    return PruneReport(refs=len(doomed), objects=count, freed=freed)
+    return reachable.found
 
 
 def _is_ours(ref: str) -> bool:
