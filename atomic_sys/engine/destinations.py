@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 
-from atomic_sys.errors import UsageError
+from atomic_sys.errors import AtomicSysError, UsageError
 from atomic_sys.image.credentials import CredentialLookup
 from atomic_sys.image.destination import Destination
 from atomic_sys.image.dir_destination import DirectoryDestination
@@ -19,7 +19,7 @@ from atomic_sys.model.digest import Digest
 from atomic_sys.model.reference import DockerReference
 from atomic_sys.model.source import DirectorySource, LayoutSource, RegistrySource, Source
 from atomic_sys.model.target import check_format
-from atomic_sys.trust.framing import SimpleSignature
+from atomic_sys.trust.framing import SigstoreAttachment, SimpleSignature, unframe
 from atomic_sys.trust.lookaside import LookasideConfig, staging_base
 from atomic_sys.trust.scopes import docker_identity
 from atomic_sys.trust.signature_files import write_lookaside
@@ -77,6 +77,11 @@ class Outside:
         """Add those that are not there yet: all of them are of the same manifest."""
         if not signatures:
             return
+        if any(isinstance(unframe(s, "a signature"), SigstoreAttachment) for s in signatures):
+            raise AtomicSysError(
+                f"{digest} has sigstore signatures, which are not copied to a registry",
+                hint="leave all signatures behind with --remove-signatures, or copy to dir:",
+            )
         base = staging_base(self.lookaside, docker_identity(reference))
         stored = signatures_at(base, reference, digest, self.http.get_document)
         there = {s.message for s in stored if isinstance(s, SimpleSignature)}

@@ -97,7 +97,7 @@ def _wanted(source: Source, options: CopyOptions, host: Host, judge: Judge) -> C
     at = locate(host, source)
     return Copy(
         at=at,
-        signatures=lambda digest: judge.signatures(at.place, digest),
+        signatures=lambda digest: judge.signatures(at.place, digest, at.origin),
         extent=options.extent,
         platform=host.platform,
         keep=options.signatures,
