@@ -11,11 +11,10 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
-from atomic_sys.engine.judge import Judge
+from atomic_sys.engine.judge import Judge, stored_form
 from atomic_sys.engine.pull import ImageAt
 from atomic_sys.engine.report import Report
 from atomic_sys.engine.transfers import Transfer
-from atomic_sys.errors import AtomicSysError
 from atomic_sys.image.destination import Destination
 from atomic_sys.image.origin import RawManifest
 from atomic_sys.image.resolve import Document, expand, fetch, select
@@ -23,7 +22,7 @@ from atomic_sys.image.retry import Patience
 from atomic_sys.model.digest import Digest
 from atomic_sys.model.manifest import Descriptor, Index, InvalidManifest, Manifest
 from atomic_sys.model.platform import Platform
-from atomic_sys.trust.framing import SignatureBlob, SimpleSignature
+from atomic_sys.trust.framing import SignatureBlob
 from atomic_sys.trust.verdict import Verdict
 
 # Gives the destination for manifests of these media types.
@@ -149,24 +148,12 @@ def _judged(wanted: Copy, documents: Sequence[Document], judge: Judge) -> _Accep
             verdict = judge.demand(at.origin.description, at.identity, digest, signatures)
             verdicts.append((digest, verdict))
         if signatures and wanted.keep is Signatures.KEEP:
-            carried.append((digest, _messages(signatures, digest)))
+            carried.append((digest, stored_form(signatures)))
     if not verdicts:
         raise InvalidManifest(f"{at.origin.description}: an index of no image at all")
     return _Accepted(
         documents=tuple(documents), verdicts=tuple(verdicts), signatures=tuple(carried)
     )
-
-
-def _messages(signatures: Iterable[SignatureBlob], digest: Digest) -> tuple[bytes, ...]:
-    messages = []
-    for signature in signatures:
-        if not isinstance(signature, SimpleSignature):
-            raise AtomicSysError(
-                f"{signature.source}: sigstore signatures of {digest} cannot be copied",
-                hint="leave all signatures behind with --remove-signatures",
-            )
-        messages.append(signature.message)
-    return tuple(messages)
 
 
 def _each_once(blobs: Iterable[Descriptor]) -> tuple[Descriptor, ...]:

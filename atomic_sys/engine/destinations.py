@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import assert_never
 
-from atomic_sys.errors import UsageError
+from atomic_sys.errors import AtomicSysError, UsageError
 from atomic_sys.image.credentials import CredentialLookup
 from atomic_sys.image.destination import Destination
 from atomic_sys.image.dir_destination import DirectoryDestination
@@ -33,7 +33,7 @@ from atomic_sys.model.source import (
     StoredSource,
 )
 from atomic_sys.model.target import check_format
-from atomic_sys.trust.framing import SimpleSignature
+from atomic_sys.trust.framing import SigstoreAttachment, SimpleSignature, unframe
 from atomic_sys.trust.lookaside import LookasideConfig, staging_base
 from atomic_sys.trust.scopes import docker_identity
 from atomic_sys.trust.signature_files import write_lookaside
@@ -98,6 +98,11 @@ class Outside:
         """Add those that are not there yet: all of them are of the same manifest."""
         if not signatures:
             return
+        if any(isinstance(unframe(s, "a signature"), SigstoreAttachment) for s in signatures):
+            raise AtomicSysError(
+                f"{digest} has sigstore signatures, which are not copied to a registry",
+                hint="leave all signatures behind with --remove-signatures, or copy to dir:",
+            )
         base = staging_base(self.lookaside, docker_identity(reference))
         stored = signatures_at(base, reference, digest, self.http.get_document)
         there = {s.message for s in stored if isinstance(s, SimpleSignature)}

@@ -39,7 +39,9 @@ class Destination(Protocol):
         """Write a manifest or an index, to be found by its digest. Raises AtomicSysError."""
 
     def put_signatures(self, digest: Digest, signatures: tuple[bytes, ...]) -> None:
-        """Write the signatures of the manifest with this digest, as OpenPGP messages.
+        """Write the signatures of the manifest with this digest, as a `dir:` image has them.
+
+        OpenPGP messages are plain, sigstore attachments framed.
 
         Raises AtomicSysError where there is no place for them; never for an empty tuple.
         """

@@ -12,6 +12,7 @@ import pytest
 from atomic_sys.cli.output import Output
 from atomic_sys.cli.progress import PlainReport
 from atomic_sys.engine.copy import Copied, Copy, Extent, OpenDestination, Signatures, copy
+from atomic_sys.engine.destinations import Outside
 from atomic_sys.engine.judge import Judge
 from atomic_sys.engine.pull import ImageAt
 from atomic_sys.errors import AtomicSysError, Rejected
@@ -30,7 +31,12 @@ from atomic_sys.model.platform import Platform
 from atomic_sys.model.reference import ImageName
 from atomic_sys.model.source import DirectorySource, LayoutSource, RegistrySource
 from atomic_sys.trust.files import LoadedPolicy
-from atomic_sys.trust.framing import SignatureBlob, SigstoreAttachment, SimpleSignature
+from atomic_sys.trust.framing import (
+    SignatureBlob,
+    SigstoreAttachment,
+    SimpleSignature,
+    frame,
+)
 from atomic_sys.trust.gpg import GpgVerifier
 from atomic_sys.trust.lookaside import LookasideConfig
 from atomic_sys.trust.policy import parse
@@ -197,5 +203,21 @@ def test_signatures(image: IndexedImage, tmp_path: Path) -> None:
     job = wanted(image, signatures=signed, keep=Signatures.REMOVE)
     assert run(job, lambda _: DirectoryDestination(target)).signatures == 0
     assert not list((tmp_path / "new").glob("*signature*"))
-    with pytest.raises(AtomicSysError, match="cannot be copied"):
-        run(wanted(image, signatures=attached), lambda _: DirectoryDestination(target))
+    run(wanted(image, signatures=attached), lambda _: DirectoryDestination(target))
+    assert first.read_bytes() == frame(*attached(image.index))
+
+
+def test_attachments_do_not_go_to_a_registry(image: IndexedImage, uploads: UploadRegistry) -> None:
+    with Http() as http:
+        outside = Outside(
+            http=http,
+            registries=Registries(),
+            credentials=None,
+            lookaside=LookasideConfig(docker={}),
+            known=lambda _digest: (),
+        )
+        name = ImageName.parse(f"{uploads.host}/a/b:1")
+        target = RegistrySource(name=name, plain_http=True)
+        with pytest.raises(AtomicSysError, match="not copied to a registry"):
+            run(wanted(image, signatures=attached), lambda types: outside.open(target, types))
+    assert not uploads.calls
