@@ -8,7 +8,7 @@ CACHE  ?= $(HOME)/.cache/atomic-sys
 
 # What runs the program, and what only its tests need. README.md lists the same.
 RUN_PACKAGES := python3-gi python3-pydbus python3-requests python3-yaml python3-jinja2 \
-    python3-gnupg python3-zstandard python3-rich gnupg runc
+    python3-gnupg python3-cryptography python3-nacl python3-zstandard python3-rich gnupg runc
 TEST_PACKAGES := python3-venv python3-pip systemd systemd-container dbus debootstrap docker-registry ostree \
     umoci skopeo crun busybox-static iproute2 openssl git strace ca-certificates man-db mandoc
 
@@ -18,7 +18,7 @@ BENCH_PACKAGES := podman
 missing = $(shell for p in $(1); do \
     dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || echo $$p; done)
 
-.PHONY: help venv packages bench-packages test unit conformance host check demo bench install clean
+.PHONY: help venv packages bench-packages test unit conformance host check coverage demo bench install clean
 
 help:
 	@echo 'make demo         the whole story in front of your eyes: etcd, flannel, docker on a real systemd'
@@ -27,7 +27,8 @@ help:
 	@echo 'make conformance  the tests with real tools as judges'
 	@echo 'make host         the tests on a real systemd'
 	@echo 'make check        format, lint, types and the floors of the architecture'
-	@echo 'make bench        measure start-up, and pulls against podman, skopeo, umoci and ostree (20 minutes)'
+	@echo 'make coverage     the branches of trust/ that tests take; fails below 100 %'
+	@echo 'make bench        measure start-up, what a verdict costs, and pulls against other programs (20 minutes)'
 	@echo 'make venv         the virtual environment and the packages that the above need'
 	@echo 'make install      install below DESTDIR, to PREFIX ($(PREFIX))'
 
@@ -75,7 +76,14 @@ demo: venv
 
 bench: venv bench-packages
 	$(VENV)/bin/python -m benchmarks.startup
+	$(VENV)/bin/python -m benchmarks.trust
 	$(VENV)/bin/python -m benchmarks.pull
+
+# Every branch of the room that decides whom to believe is taken by some test.
+coverage: venv
+	$(VENV)/bin/python -m coverage run --branch --source=atomic_sys/trust -m pytest -q \
+	    tests/unit/trust tests/conformance/test_trust*.py tests/conformance/test_sign.py
+	$(VENV)/bin/python -m coverage report --show-missing --skip-covered --fail-under=100
 
 install:
 	$(PYTHON) -m pip install --no-deps --no-build-isolation --root-user-action=ignore \

@@ -6,13 +6,35 @@
 # The options of a verb; those before the verb when there is none.
 _atomic_options() {
     case $1 in
-    '') echo '-h --help -v --version --debug -y --assumeyes --root --policy --registries-conf --registries.d --authfile --lock-timeout --override-arch --override-os --override-variant' ;;
+    '') echo '-h --help -v --version --debug -y --assumeyes --root --policy --require-signed --registries-conf --registries.d --authfile --lock-timeout --override-arch --override-os --override-variant' ;;
     install)
         echo '-h --help --system --storage --src-creds -n --name --set --values --runtime --now --no-enable'
         echo '--after --before --requires --wants --dry-run --display --json --lock-timeout'
         ;;
     uninstall) echo '-h --help --storage --lock-timeout' ;;
     pull) echo '-h --help --storage --src-creds --json --lock-timeout' ;;
+    push)
+        echo '-h --help -u --username -p --password --anonymous --insecure --storage --src-creds --dest-creds'
+        echo '--dest-tls-verify --remove-signatures --digestfile -q --quiet --json --authfile --lock-timeout'
+        ;;
+    copy)
+        echo '-h --help -a --all --multi-arch --preserve-digests --src-creds --src-tls-verify --dest-creds'
+        echo '--dest-tls-verify --remove-signatures --digestfile -q --quiet --json --authfile --lock-timeout'
+        ;;
+    sign)
+        echo '-h --help --sign-by --sign-by-sigstore-private-key --sign-passphrase-file --sign-identity'
+        echo '-d --directory -g --gnupghome -a --all --json'
+        ;;
+    'trust show') echo '-h --help --raw -j --json --effective' ;;
+    'trust check') echo '-h --help --as --json --src-creds' ;;
+    'trust audit') echo '-h --help -n --noheading --json' ;;
+    'trust lint') echo '-h --help --json' ;;
+    'trust add')
+        echo '-h --help -t --type -k --pubkeys -f --pubkeysfile --require --sigstoretype -s --sigstore --lock-timeout'
+        ;;
+    'trust delete') echo '-h --help --sigstoretype --save-sigstore --lock-timeout' ;;
+    'trust default' | 'trust reset') echo '-h --help --lock-timeout' ;;
+    'trust generate-key') echo '-h --help --output-prefix --sign-passphrase-file' ;;
     login) echo '-h --help -u --username --password-stdin --authfile --lock-timeout' ;;
     logout) echo '-h --help -a --all --authfile --lock-timeout' ;;
     inspect) echo '-h --help --raw --config -n --no-tags' ;;
@@ -57,8 +79,8 @@ _atomic_options() {
 _atomic_words() {
     case $1 in
     '')
-        echo 'install uninstall run stop pull login logout inspect list-tags mount unmount fsck'
-        echo 'containers images'
+        echo 'install uninstall run stop pull push copy sign login logout inspect list-tags mount unmount fsck'
+        echo 'containers images trust'
         ;;
     mount)
         atomic containers list --all -q 2>/dev/null
@@ -66,12 +88,13 @@ _atomic_words() {
         compgen -d -- "$2"
         ;;
     containers) echo 'list status exec logs ps stats verify delete update rollback deployments hold unhold recover' ;;
+    trust) echo 'show check audit lint add delete default reset generate-key' ;;
     images) echo 'list info version inspect history diff checkout tag help update delete verify prune' ;;
     uninstall | run | stop | 'containers exec' | 'containers logs' | 'containers ps' | \
         'containers stats' | 'containers status' | 'containers delete' | 'containers verify' | \
         'containers update' | 'containers rollback' | 'containers deployments' | 'containers hold' | \
         'containers unhold') atomic containers list --all -q 2>/dev/null ;;
-    'images delete' | 'images update' | 'images info' | 'images version' | 'images inspect' | 'images history' | \
+    push | 'images delete' | 'images update' | 'images info' | 'images version' | 'images inspect' | 'images history' | \
         'images diff' | 'images checkout' | 'images tag' | 'images help' | 'images verify') atomic images list -q 2>/dev/null ;;
     esac
 }
@@ -79,8 +102,9 @@ _atomic_words() {
 # The value of an option; fails for an option that has none.
 _atomic_value() {
     case $1 in
-    --root | --registries.d) mapfile -t COMPREPLY < <(compgen -d -- "$2") ;;
-    --policy | --registries-conf | --authfile | --values | --runtime) mapfile -t COMPREPLY < <(compgen -f -- "$2") ;;
+    --root | --registries.d | --directory | --gnupghome) mapfile -t COMPREPLY < <(compgen -d -- "$2") ;;
+    --policy | --registries-conf | --authfile | --values | --runtime | --sign-by-sigstore-private-key | \
+        --sign-passphrase-file | --output-prefix | --digestfile) mapfile -t COMPREPLY < <(compgen -f -- "$2") ;;
     --storage) mapfile -t COMPREPLY < <(compgen -W ostree -- "$2") ;;
     --format) mapfile -t COMPREPLY < <(compgen -W json -- "$2") ;;
     --after | --before | --requires | --wants)
@@ -88,7 +112,9 @@ _atomic_value() {
             systemctl list-unit-files --plain --no-legend 2>/dev/null | cut -d ' ' -f 1
         )" -- "$2")
         ;;
-    --set | --unset | --rebase | --settle | --to | --filter | --name | --src-creds | --username | --lock-timeout | --override-* | -o | --options) COMPREPLY=() ;;
+    --multi-arch) mapfile -t COMPREPLY < <(compgen -W 'system all index-only' -- "$2") ;;
+    --src-tls-verify | --dest-tls-verify) mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$2") ;;
+    --set | --unset | --rebase | --settle | --to | --filter | --name | --src-creds | --dest-creds | --username | --password | --sign-by | --sign-identity | --lock-timeout | --override-* | -o | --options) COMPREPLY=() ;;
     *) return 1 ;;
     esac
 }
@@ -108,7 +134,7 @@ _atomic() {
             ;;
         *:-*) ;;
         :*) verb=${COMP_WORDS[index]} ;;
-        containers:* | images:*)
+        containers:* | images:* | trust:*)
             verb+=" ${COMP_WORDS[index]}"
             break
             ;;
@@ -124,7 +150,7 @@ _atomic() {
         mapfile -t COMPREPLY < <(compgen -W "$(_atomic_options "$verb")" -- "$current")
     elif [[ $verb == unmount ]]; then
         mapfile -t COMPREPLY < <(compgen -d -- "$current")
-    elif [[ $verb == install || $verb == pull || $verb == inspect ]]; then
+    elif [[ $verb == install || $verb == pull || $verb == sign || $verb == inspect || $verb == copy ]]; then
         mapfile -t COMPREPLY < <(compgen -f -- "$current") # the directory of oci:DIR
     else
         mapfile -t COMPREPLY < <(compgen -W "$(_atomic_words "$verb" "$current")" -- "$current")

@@ -20,6 +20,7 @@ class GlobalOptions(NamedTuple):
     override_os: str | None = None
     override_arch: str | None = None
     override_variant: str | None = None
+    require_signed: bool = False
 
 
 LOCK_HELP = "how long to wait for another process (default: 60)"

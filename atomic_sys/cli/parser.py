@@ -43,6 +43,9 @@ VERBS = (
     Verb("run", "run", "start a container, or run a command in it", takes_command=True),
     Verb("stop", "stop", "stop containers"),
     Verb("pull", "pull", "pull an image into the store"),
+    Verb("push", "push", "copy an image of the store to a registry"),
+    Verb("copy", "copy", "copy an image from anywhere to anywhere, if the policy accepts it"),
+    Verb("sign", "sign", "sign images"),
     Verb("login", "login", "log in to a registry"),
     Verb("logout", "logout", "forget the credentials for a registry"),
     Verb("inspect", "inspect", "show an image of a registry, a file or the store, pulling nothing"),
@@ -77,6 +80,15 @@ VERBS = (
     Verb("images verify", "images_verify", "check every object of images, and repair them"),
     Verb("images prune", "images_prune", "remove what no image and no container needs"),
     Verb("fsck", "fsck", "check every object and every image of the store, and repair it"),
+    Verb("trust show", "trust_show", "show the policy, or what of it applies to an image"),
+    Verb("trust check", "trust_check", "judge an image by the policy, copying nothing"),
+    Verb("trust audit", "trust_audit", "judge what is installed by today's policy"),
+    Verb("trust lint", "trust_lint", "look for mistakes in the policy"),
+    Verb("trust add", "trust_add", "trust a registry or a repository"),
+    Verb("trust delete", "trust_delete", "remove a registry or a repository from the policy"),
+    Verb("trust default", "trust_default", "set what holds for all other images"),
+    Verb("trust reset", "trust_reset", "begin anew with a policy that trusts nobody"),
+    Verb("trust generate-key", "trust_generate_key", "make a key pair for sigstore signatures"),
     Verb("diff", "images_diff", "the same as images diff", hidden=True),
     Verb("help", "images_help", "the same as images help", hidden=True),
     Verb("info", "images_info", "the same as images info", hidden=True),
@@ -88,6 +100,7 @@ VERBS = (
 GROUPS = {
     "containers": "operate on system containers",
     "images": "operate on the images of the store",
+    "trust": "decide whose images are trusted",
 }
 
 
@@ -114,6 +127,7 @@ def _top_parser() -> Parser:
     add("-y", "--assumeyes", action="store_true", help="answer yes to every question")
     add("--root", default="/", metavar="DIR", help="work on the system below DIR, offline")
     add("--policy", metavar="FILE", help="trust policy instead of /etc/containers/policy.json")
+    add("--require-signed", action="store_true", help="accept no image without a signature")
     add("--registries-conf", metavar="FILE", help="instead of /etc/containers/registries.conf")
     add("--registries.d", metavar="DIR", dest="registries_d", help="where signatures are looked up")
     add("--authfile", metavar="FILE", help="credentials, instead of the user's auth.json")
@@ -156,6 +170,7 @@ def dispatch(argv: Sequence[str]) -> int:
         registries_conf=parsed.registries_conf,
         registries_d=parsed.registries_d,
         authfile=parsed.authfile,
+        require_signed=parsed.require_signed,
         lock_timeout=parsed.lock_timeout,
         override_os=parsed.override_os,
         override_arch=parsed.override_arch,

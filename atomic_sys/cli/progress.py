@@ -14,6 +14,18 @@ from atomic_sys.model.manifest import Descriptor
 _REFRESH = 0.1  # seconds between two pictures of the bars
 
 
+class QuietReport:
+    """Nothing at all."""
+
+    def say(self, line: str) -> None:
+        """Nothing is said."""
+
+    @contextlib.contextmanager
+    def transfer(self, descriptor: Descriptor) -> Iterator[Callable[[int], None]]:  # noqa: ARG002 - Report's
+        """Nothing is shown."""
+        yield lambda _size: None
+
+
 class PlainReport:
     """The lines that are API, and no bars."""
 

@@ -4,11 +4,16 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from atomic_sys.engine.attachments import read_attachments
+from atomic_sys.image.layout import LayoutOrigin
+from atomic_sys.image.origin import Origin
+from atomic_sys.image.registry import RegistryOrigin
 from atomic_sys.model.digest import Digest
+from atomic_sys.trust.extension import parse_signatures
 from atomic_sys.trust.files import LoadedPolicy
-from atomic_sys.trust.framing import SignatureBlob, SimpleSignature, unframe
+from atomic_sys.trust.framing import SignatureBlob, frame, unframe
 from atomic_sys.trust.judge import ImageUnderJudgement, judge
-from atomic_sys.trust.lookaside import LookasideConfig
+from atomic_sys.trust.lookaside import LookasideConfig, uses_attachments
 from atomic_sys.trust.scopes import ImageIdentity, select
 from atomic_sys.trust.signatures import Get, read_directory_signatures, read_signatures
 from atomic_sys.trust.verdict import Verdict, rejection
@@ -24,15 +29,39 @@ class Judge:
     get: Get
     read_key: Callable[[str], bytes]
     verifier: Verifier
+    require_signed: bool = False  # also where the policy asks for none
 
-    def signatures(self, place: ImageIdentity, digest: Digest) -> tuple[SignatureBlob, ...]:
+    def signatures(
+        self, place: ImageIdentity, digest: Digest, origin: Origin | None = None
+    ) -> tuple[SignatureBlob, ...]:
         """All signatures of the manifest that are stored for the place it is fetched from.
 
-        Raises AtomicSysError when they cannot be read: that is no proof that there are none.
+        Of a registry: those of its API extension where it has that, else those of the lookaside
+        store; and sigstore attachments where registries.d says that they are used. Without the
+        origin, the registry itself is not asked. Raises AtomicSysError when they cannot be read:
+        that is no proof that there are none.
         """
         if place.transport == "dir":
-            return read_directory_signatures(place.scopes[0])
-        return read_signatures(place, digest, self.lookaside, self.get)
+            return read_directory_signatures(place.scopes[0], digest)
+        match origin:
+            case RegistryOrigin():
+                simple = self._from_registry(origin, place, digest)
+                if uses_attachments(self.lookaside, place):
+                    return (*simple, *read_attachments(origin, digest))
+                return simple
+            case LayoutOrigin():
+                return read_attachments(origin, digest)
+            case _:
+                return read_signatures(place, digest, self.lookaside, self.get)
+
+    def _from_registry(
+        self, origin: RegistryOrigin, place: ImageIdentity, digest: Digest
+    ) -> tuple[SignatureBlob, ...]:
+        listed = origin.signatures(digest)
+        if listed is None:
+            return read_signatures(place, digest, self.lookaside, self.get)
+        source, document = listed
+        return parse_signatures(document, source)
 
     def verdict(
         self, identity: ImageIdentity, digest: Digest, signatures: tuple[SignatureBlob, ...]
@@ -42,7 +71,10 @@ class Judge:
         image = ImageUnderJudgement(
             identity=identity, manifest_digest=digest, signatures=signatures
         )
-        return judge(selection, image, self.read_key, self.verifier)
+        verdict = judge(selection, image, self.read_key, self.verifier)
+        if self.require_signed and verdict.accepted and not verdict.signers():
+            return verdict.without_signature()
+        return verdict
 
     def demand(
         self,
@@ -59,8 +91,11 @@ class Judge:
 
 
 def stored_form(signatures: tuple[SignatureBlob, ...]) -> tuple[bytes, ...]:
-    """The signatures as the store keeps them: the OpenPGP messages, as the predecessor did."""
-    return tuple(s.message for s in signatures if isinstance(s, SimpleSignature))
+    """The signatures as the store keeps them: OpenPGP messages plain, as the predecessor did.
+
+    Sigstore attachments are framed as in a `dir:` image.
+    """
+    return tuple(frame(signature) for signature in signatures)
 
 
 def from_store(stored: tuple[bytes, ...]) -> tuple[SignatureBlob, ...]:

@@ -73,7 +73,7 @@ def pull(at: ImageAt, platform: Platform, store: Store, judge: Judge, report: Re
 def _pull(at: ImageAt, platform: Platform, store: Store, judge: Judge, report: Report) -> Pulled:
     resolved = resolve(at.origin, platform)
     digest = resolved.raw.digest
-    signatures = judge.signatures(at.place, digest)
+    signatures = judge.signatures(at.place, digest, at.origin)
     verdict = judge.demand(str(at.name), at.identity, digest, signatures)
     stored = _readable(at.name, store)
     if stored is not None and _is_same(stored, digest, store, stored_form(signatures)):

@@ -90,7 +90,7 @@ class Repairer:
         with doing(f"repairing {image.name}"):
             at = self.locate(image)
             manifest = _same_image(at, image)
-            signatures = self.judge.signatures(at.place, image.digest)
+            signatures = self.judge.signatures(at.place, image.digest, at.origin)
             verdict = self.judge.demand(str(image.name), at.identity, image.digest, signatures)
             config = fetch_config(at.origin, manifest.config)
             wanted = _wanted(repair, manifest, config)

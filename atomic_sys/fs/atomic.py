@@ -10,7 +10,7 @@ import ctypes
 import os
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from atomic_sys.fs.directory import component
 
@@ -28,8 +28,14 @@ def write_file(dfd: int, name: str, content: bytes, mode: int = 0o644) -> None:
 
     Raises OSError.
     """
+    write_stream(dfd, name, (content,), mode)
+
+
+def write_stream(dfd: int, name: str, chunks: Iterable[bytes], mode: int = 0o644) -> None:
+    """The same for content that comes in chunks. Raises OSError, and what the chunks raise."""
     with _replacing(dfd, name) as fd:
-        write_all(fd, content)
+        for chunk in chunks:
+            write_all(fd, chunk)
         os.fchmod(fd, mode)
 
 
@@ -59,6 +65,20 @@ def _replacing(dfd: int, name: str) -> Iterator[int]:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary, dir_fd=dfd)
         raise
+    os.fsync(dfd)
+
+
+def create_file(dfd: int, name: str, content: bytes, mode: int = 0o644) -> None:
+    """As write_file, but nothing that has the name is replaced: FileExistsError then.
+
+    Raises OSError.
+    """
+    temporary = temporary_name(component(name))
+    write_file(dfd, temporary, content, mode)
+    try:
+        os.link(temporary, name, src_dir_fd=dfd, dst_dir_fd=dfd, follow_symlinks=False)
+    finally:
+        os.unlink(temporary, dir_fd=dfd)
     os.fsync(dfd)
 
 

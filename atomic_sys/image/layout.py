@@ -22,7 +22,8 @@ from atomic_sys.model.strict_json import as_object
 
 INDEX_LIMIT = 4 << 20  # bytes
 TAG = "org.opencontainers.image.ref.name"
-_VERSION = "1.0.0"
+MARKER = "oci-layout"
+VERSION = "1.0.0"
 _MARKER_LIMIT = 4096  # bytes of the file oci-layout
 
 
@@ -66,6 +67,19 @@ class LayoutOrigin:
             )
         return RawManifest.checked(raw, expected=chosen.digest, content_type=chosen.media_type)
 
+    def tagged(self, tag: str) -> RawManifest | None:
+        """The manifest under another tag of the layout, or None where there is none.
+
+        Raises InvalidLayout for several, and as manifest().
+        """
+        self._check_version()
+        entries = [e for e in self._index().manifests if e.annotations.get(TAG) == tag]
+        if not entries:
+            return None
+        if len(entries) > 1:
+            raise InvalidLayout(f"{self.description}: {len(entries)} images with the tag {tag}")
+        return self.manifest(entries[0].digest)
+
     def blob(self, descriptor: Descriptor) -> Generator[bytes, None, None]:
         """The content that the descriptor promises.
 
@@ -76,20 +90,16 @@ class LayoutOrigin:
             yield from verified(chunks_of(stream), descriptor.digest, descriptor.size)
 
     def _check_version(self) -> None:
-        with self._file("oci-layout", "oci-layout") as stream:
-            marker = read_limited(stream, _MARKER_LIMIT, "oci-layout")
-        body = as_object(strict_json.loads(marker, "oci-layout"), "oci-layout")
+        with self._file(MARKER, MARKER) as stream:
+            marker = read_limited(stream, _MARKER_LIMIT, MARKER)
+        body = as_object(strict_json.loads(marker, MARKER), MARKER)
         version = body.get("imageLayoutVersion")
-        if version != _VERSION:
+        if version != VERSION:
             raise InvalidLayout(f"{self.description}: unknown layout version {version!r}")
 
     def _chosen(self) -> Descriptor:
         """The one entry of index.json with the tag; without a tag, its only entry."""
-        with self._file("index.json", "index.json") as stream:
-            document = read_limited(stream, INDEX_LIMIT, "index.json")
-        index = documents.parse(document)
-        if not isinstance(index, Index):
-            raise InvalidLayout(f"{self.description}: index.json is not an index")
+        index = self._index()
         tag = self._source.tag
         entries = [e for e in index.manifests if tag is None or e.annotations.get(TAG) == tag]
         if len(entries) == 1:
@@ -103,6 +113,14 @@ class LayoutOrigin:
             f"{self.description}: " + ("no such tag; " if tag else "which image? ") + there,
             hint=f"name one: {prefix}:TAG" if tags else None,
         )
+
+    def _index(self) -> Index:
+        with self._file("index.json", "index.json") as stream:
+            document = read_limited(stream, INDEX_LIMIT, "index.json")
+        index = documents.parse(document)
+        if not isinstance(index, Index):
+            raise InvalidLayout(f"{self.description}: index.json is not an index")
+        return index
 
     def _blob_file(self, digest: Digest) -> contextlib.AbstractContextManager[Reader]:
         return self._file(f"blob {digest}", "blobs", digest.algorithm, digest.hex)

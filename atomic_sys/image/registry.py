@@ -28,6 +28,8 @@ from atomic_sys.model.reference import DockerReference
 from atomic_sys.model.source import RegistrySource
 from atomic_sys.model.stream import verified
 
+SIGNATURES_HEADER = "X-Registry-Supports-Signatures"
+_SIGNATURES_LIMIT = 4 << 20  # bytes
 _IMPATIENT = Patience(retries=0, busy_retries=0)
 
 
@@ -127,6 +129,25 @@ class RegistryOrigin:
         """
         return self._patience.call(self._places[-1].tags)
 
+    def tagged(self, tag: str) -> RawManifest | None:
+        """The manifest under another tag of the same repository, where the image is fetched.
+
+        None only where the registry says that there is none. Raises NetworkError, TooLarge.
+        """
+        at = self._chosen or self._places[-1]
+        try:
+            return self._patience.call(partial(at.manifest, None, tag))
+        except NotInRegistry:
+            return None
+
+    def signatures(self, digest: Digest) -> tuple[str, bytes] | None:
+        """The registry's own list of signatures of a manifest, with its address.
+
+        None for a registry without the API extension for signatures. Raises NetworkError, TooLarge.
+        """
+        at = self._chosen or self._places[-1]
+        return self._patience.call(partial(at.signatures, digest))
+
     def _find_credentials(self, place: Place) -> Credentials | None:
         """Those that the user gave are for the registry, not for mirrors on other hosts."""
         if self._credentials is None:
@@ -154,10 +175,14 @@ class _At:
             tls=Tls.UNVERIFIED if place.insecure else Tls.VERIFIED,
         )
 
-    def manifest(self, digest: Digest | None) -> RawManifest:
-        expected = digest or self._place.digest
-        what = f"manifest of {self.description}"
-        name = str(expected or self._place.tag)
+    def manifest(self, digest: Digest | None, other_tag: str | None = None) -> RawManifest:
+        expected = None if other_tag else digest or self._place.digest
+        what = (
+            f"manifest of {self.name}:{other_tag}"
+            if other_tag
+            else f"manifest of {self.description}"
+        )
+        name = str(expected or other_tag or self._place.tag)
         path = f"{self._place.path}/manifests/{name}"
         with self._client.get(path, {"Accept": ", ".join(ACCEPT)}) as response:
             self._check(response, what)
@@ -168,6 +193,16 @@ class _At:
         if stated is not None and expected is None and stated != str(manifest.digest):
             warn(f"{what}: the registry says {stated[:160]}, but it is {manifest.digest}")
         return manifest
+
+    def signatures(self, digest: Digest) -> tuple[str, bytes] | None:
+        with self._client.get("") as response:
+            if response.header(SIGNATURES_HEADER) != "1":
+                return None
+        address = f"{self._place.path}/signatures/{digest}"
+        what = f"{self._place.domain}/extensions/v2/{address}"
+        with self._client.get(address, api="extensions/v2") as response:
+            self._check(response, what)
+            return what, response.read(_SIGNATURES_LIMIT, what)
 
     @contextlib.contextmanager
     def open_blob(self, digest: Digest, headers: Mapping[str, str]) -> Iterator[Response]:

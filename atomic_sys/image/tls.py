@@ -33,7 +33,11 @@ def new_session(tls: Tls, certificates: Certificates) -> "requests.Session":
     import requests
     import urllib3
 
-    session = requests.Session()
+    class Session(requests.Session):
+        def get_redirect_target(self, resp: requests.Response) -> None:
+            """No redirect is followed: else it would be parsed, and its body read to any length."""
+
+    session = Session()
     session.trust_env = False  # no netrc; and no REQUESTS_CA_BUNDLE beside the system's bundle
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     match tls:

@@ -5,8 +5,11 @@ A simple signature is stored as it is; everything can be stored behind `\\0FORMA
 directories do for sigstore attachments.
 """
 
+import base64
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import assert_never
 
 from atomic_sys.errors import AtomicSysError
 from atomic_sys.model.strict_json import InvalidJson, as_string_map, loads
@@ -58,6 +61,22 @@ def unframe(stored: bytes, source: str) -> SignatureBlob:
             return _sigstore(rest, source)
         case _:
             raise InvalidSignature(f"{source} is of an unknown signature format")
+
+
+def frame(signature: SignatureBlob) -> bytes:
+    """The bytes that unframe() reads; of a simple signature, the plain OpenPGP message."""
+    match signature:
+        case SimpleSignature(message=message):
+            return message
+        case SigstoreAttachment():
+            document = {
+                "mimeType": signature.mime,
+                "payload": base64.b64encode(signature.payload).decode("ascii"),
+                "annotations": dict(sorted(signature.annotations.items())),
+            }
+            return b"\0sigstore-json\n" + json.dumps(document).encode()
+        case _ as unreachable:
+            assert_never(unreachable)
 
 
 def _sigstore(document: bytes, source: str) -> SigstoreAttachment:

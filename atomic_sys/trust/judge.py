@@ -6,21 +6,18 @@ are looked at, also after the first that denies, so that a verdict names everyth
 Source: containers-policy.json(5).
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import assert_never
 
-from atomic_sys.errors import AtomicSysError
 from atomic_sys.model.digest import Digest
 from atomic_sys.trust.framing import SignatureBlob, SigstoreAttachment, SimpleSignature
 from atomic_sys.trust.identity import matches
-from atomic_sys.trust.payload import InvalidPayload, Payload, parse
+from atomic_sys.trust.key_sources import KeyReader, UnusableKeys, describe, read_keys
+from atomic_sys.trust.payload import InvalidPayload, Payload, PayloadType, parse
 from atomic_sys.trust.requirements import (
+    Identity,
     InsecureAcceptAnything,
-    KeyData,
-    KeyPath,
-    KeyPaths,
-    KeySource,
     KeyType,
     Reject,
     Requirement,
@@ -30,9 +27,7 @@ from atomic_sys.trust.requirements import (
 )
 from atomic_sys.trust.scopes import ImageIdentity, Selection
 from atomic_sys.trust.verdict import Cause, RequirementVerdict, SignatureVerdict, Verdict
-from atomic_sys.trust.verifier import Keyring, Refused, Verifier
-
-KeyReader = Callable[[str], bytes]
+from atomic_sys.trust.verifier import Keyring, Outcome, Refused, Signed, Verifier
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,10 +37,6 @@ class ImageUnderJudgement:
     identity: ImageIdentity
     manifest_digest: Digest
     signatures: tuple[SignatureBlob, ...]
-
-
-class _UnusableKeys(Exception):
-    """The keys of a requirement cannot be had."""
 
 
 def judge(
@@ -88,11 +79,7 @@ def _judge_requirement(
                 requirement.kind, Cause.UNSUPPORTED, "signed base layers are not supported"
             )
         case SigstoreSigned():
-            return RequirementVerdict.deny(
-                requirement.kind,
-                Cause.UNSUPPORTED,
-                "sigstore signatures are not supported yet",
-            )
+            return _judge_sigstore_signed(requirement, image, key_reader)
         case SignedBy(key_type=KeyType.GPG_KEYS):
             return _judge_signed_by(requirement, image, key_reader, verifier)
         case SignedBy():
@@ -111,97 +98,98 @@ def _judge_signed_by(
     """Keys first: a key file that is missing is worth a word also where no signature is."""
     kind = requirement.kind
     try:
-        keys = _read_keys(requirement.keys, key_reader)
-    except _UnusableKeys as error:
+        keys = tuple(key for _, key in read_keys(requirement.keys, key_reader))
+    except UnusableKeys as error:
         return RequirementVerdict.deny(kind, Cause.KEYS, str(error))
     with verifier.keyring(keys) as keyring:
         if not keyring.fingerprints:
-            reason = f"no public keys in {_describe(requirement.keys)}"
+            reason = f"no public keys in {describe(requirement.keys)}"
             return RequirementVerdict.deny(kind, Cause.KEYS, reason)
         candidates = tuple(
-            _judge_signature(signature, requirement, image, keyring)
+            _judge_simple(signature, requirement, image, keyring)
             for signature in image.signatures
             if isinstance(signature, SimpleSignature)
         )
+        others = len(image.signatures) - len(candidates)
         return RequirementVerdict.of_candidates(
-            kind, keyring.fingerprints, candidates, others=_others(image.signatures)
+            kind, keyring.fingerprints, candidates, others=others
         )
 
 
-def _others(signatures: tuple[SignatureBlob, ...]) -> int:
-    return sum(isinstance(signature, SigstoreAttachment) for signature in signatures)
+def _judge_sigstore_signed(
+    requirement: SigstoreSigned, image: ImageUnderJudgement, key_reader: KeyReader
+) -> RequirementVerdict:
+    """As above; attachments that are no signatures, such as attestations, do not count."""
+    # This imports `cryptography`, which few policies need.
+    from atomic_sys.trust import sigstore
 
-
-def _read_keys(source: KeySource, key_reader: KeyReader) -> tuple[bytes, ...]:
-    match source:
-        case KeyData(data):
-            return (data,)
-        case KeyPath(path):
-            return (_read_key(path, key_reader),)
-        case KeyPaths(paths):
-            return tuple(_read_key(path, key_reader) for path in paths)
-        case _ as unreachable:
-            assert_never(unreachable)
-
-
-def _read_key(path: str, key_reader: KeyReader) -> bytes:
+    kind = requirement.kind
     try:
-        return key_reader(path)
-    except OSError as error:
-        raise _UnusableKeys(f"cannot read the key file {path}: {error.strerror}") from None
-    except AtomicSysError as error:
-        raise _UnusableKeys(f"cannot read the key file {path}: {error}") from None
+        root = sigstore.load_trust_root(requirement, key_reader)
+    except UnusableKeys as error:
+        return RequirementVerdict.deny(kind, Cause.KEYS, str(error))
+    now = datetime.now(UTC)
+    candidates = tuple(
+        _judge_outcome(
+            signature.source,
+            root.verify(signature, now),
+            PayloadType.SIGSTORE,
+            requirement.identity,
+            image,
+        )
+        for signature in image.signatures
+        if isinstance(signature, SigstoreAttachment) and signature.mime == sigstore.MIME
+    )
+    others = len(image.signatures) - len(candidates)
+    return RequirementVerdict.of_candidates(kind, root.names, candidates, others=others)
 
 
-def _describe(source: KeySource) -> str:
-    match source:
-        case KeyData():
-            return "keyData"
-        case KeyPath(path):
-            return path
-        case KeyPaths(paths):
-            return ", ".join(paths) or "an empty list of key files"
-        case _ as unreachable:
-            assert_never(unreachable)
-
-
-def _judge_signature(
+def _judge_simple(
     signature: SimpleSignature,
     requirement: SignedBy,
     image: ImageUnderJudgement,
     keyring: Keyring,
 ) -> SignatureVerdict:
-    """The signer first, then what is signed: only then is the content looked at at all."""
+    """Whatever the verifier says, the key must be one of the requirement's."""
     outcome = keyring.verify(signature.message)
-    if isinstance(outcome, Refused):
-        return SignatureVerdict(source=signature.source, reason=outcome.reason)
-    if outcome.fingerprint not in keyring.fingerprints:
-        reason = f"signed by the unknown key {outcome.fingerprint}"
-        return SignatureVerdict(source=signature.source, reason=reason)
-    try:
-        payload = parse(outcome.content)
-    except InvalidPayload as error:
-        return SignatureVerdict(
-            source=signature.source,
-            signer=outcome.fingerprint,
-            user=outcome.user,
-            reason=str(error),
-        )
-    return SignatureVerdict(
-        source=signature.source,
-        signer=outcome.fingerprint,
-        user=outcome.user,
-        identity=payload.docker_reference,
-        reason=_objection(payload, requirement, image),
+    if isinstance(outcome, Signed) and outcome.fingerprint not in keyring.fingerprints:
+        outcome = Refused(f"signed by the unknown key {outcome.fingerprint}")
+    return _judge_outcome(
+        signature.source, outcome, PayloadType.SIMPLE, requirement.identity, image
     )
 
 
-def _objection(payload: Payload, requirement: SignedBy, image: ImageUnderJudgement) -> str | None:
+def _judge_outcome(
+    source: str,
+    outcome: Outcome,
+    kind: PayloadType,
+    identity: Identity,
+    image: ImageUnderJudgement,
+) -> SignatureVerdict:
+    """The signer first, then what is signed: only then is the content looked at at all."""
+    if isinstance(outcome, Refused):
+        return SignatureVerdict(source=source, reason=outcome.reason)
+    try:
+        payload = parse(outcome.content, kind)
+    except InvalidPayload as error:
+        return SignatureVerdict(
+            source=source, signer=outcome.fingerprint, user=outcome.user, reason=str(error)
+        )
+    return SignatureVerdict(
+        source=source,
+        signer=outcome.fingerprint,
+        user=outcome.user,
+        identity=payload.docker_reference,
+        reason=_objection(payload, identity, image),
+    )
+
+
+def _objection(payload: Payload, identity: Identity, image: ImageUnderJudgement) -> str | None:
     """Why a good signature is none for this image, or None when it is."""
     if payload.manifest_digest != image.manifest_digest:
         return f"signed is {payload.manifest_digest}, not {image.manifest_digest}"
     reference = image.identity.reference
-    if not matches(requirement.identity, reference, payload.docker_reference):
+    if not matches(identity, reference, payload.docker_reference):
         wanted = "an image without a name" if reference is None else str(reference)
         return f"signed as {payload.docker_reference}, which does not fit {wanted}"
     return None

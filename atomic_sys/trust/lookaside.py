@@ -5,7 +5,7 @@ Source: containers-registries.d(5). The names `sigstore` and `sigstore-staging` 
 of `lookaside` and `lookaside-staging`. Keys that mean nothing here are skipped, as all readers do.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -78,13 +78,47 @@ def lookaside_base(config: LookasideConfig, identity: ImageIdentity) -> str | No
     """
     if identity.transport != "docker":
         return None
-    sections = [config.docker[scope] for scope in identity.scopes if scope in config.docker]
-    if config.default is not None:
-        sections.append(config.default)
-    for section in sections:
+    for section in _sections(config, identity):
         if section.lookaside:
             return _checked(section.lookaside, section.source)
     return DEFAULT_LOOKASIDE
+
+
+def staging_base(config: LookasideConfig, identity: ImageIdentity) -> str:
+    """The address below which new signatures of this image are written.
+
+    As lookaside_base, but a section's `lookaside-staging` goes before its `lookaside`. Raises
+    InvalidLookaside, also for an address that is not a file's.
+    """
+    for section in _sections(config, identity):
+        if address := section.staging or section.lookaside:
+            _checked(address, section.source)
+            if not address.startswith("file:///"):
+                scheme = address.partition(":")[0]
+                raise InvalidLookaside(
+                    f"Writing to {scheme} is not supported. Use a supported scheme ['file'] "
+                    f"instead.: {section.source} says {address}",
+                    hint="add lookaside-staging: file:///DIRECTORY, or give --directory",
+                )
+            return address
+    return DEFAULT_LOOKASIDE
+
+
+def uses_attachments(config: LookasideConfig, identity: ImageIdentity) -> bool:
+    """Whether sigstore attachments of this image are read and written; not unless it is said."""
+    for section in _sections(config, identity):
+        if section.use_sigstore_attachments is not None:
+            return section.use_sigstore_attachments
+    return False
+
+
+def _sections(config: LookasideConfig, identity: ImageIdentity) -> Iterator[Section]:
+    """What is said about this image, the most specific first."""
+    for scope in identity.scopes:
+        if scope in config.docker:
+            yield config.docker[scope]
+    if config.default is not None:
+        yield config.default
 
 
 def signature_address(base: str, reference: DockerReference, digest: Digest, number: int) -> str:

@@ -4,7 +4,7 @@
 To a program as JSON, to a human in five lines, to a caller as an error.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Self
 
@@ -16,13 +16,28 @@ _MAX_LINES = 5
 
 
 class Cause(Enum):
-    """What kind of thing is wrong, with what the user can do about it."""
+    """What kind of thing is wrong, with what the user can do about it.
 
-    POLICY = "the policy allows no image here; add a requirement that names whom you trust"
-    KEYS = "the policy names keys that cannot be used; repair the key file or the policy"
-    UNSIGNED = "ask for a signature, or look where signatures are stored: registries.d"
-    SIGNATURES = "atomic trust check IMAGE shows each signature and what is wrong with it"
+    `{image}` stands for what the user typed, `{scope}` for the repository of the image.
+    """
+
+    POLICY = "atomic trust add --pubkeysfile KEYFILE {scope} makes the policy trust whoever signs"
+    KEYS = "the policy names keys that cannot be used: atomic trust lint"
+    UNSIGNED = "ask for a signature; atomic trust show --effective {image} says where it belongs"
+    SIGNATURES = "atomic trust check {image} shows each signature and what is wrong with it"
     UNSUPPORTED = "use signedBy with GPGKeys"
+
+    def hint(self, image: str, reference: str | None) -> str:
+        """The advice for one image."""
+        scope = "SCOPE" if reference is None else _repository(reference)
+        return self.value.replace("{image}", image).replace("{scope}", scope)
+
+
+def _repository(reference: str) -> str:
+    """The reference without its tag or digest."""
+    name = reference.partition("@")[0]
+    head, slash, last = name.rpartition("/")
+    return f"{head}{slash}{last.partition(':')[0]}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,6 +185,13 @@ class Verdict:
             lines[room - 1 :] = [f"and {left_out} more requirements"]
         return (*head, *lines)
 
+    def without_signature(self) -> "Verdict":
+        """The same, rejected since no signature was asked for: `--require-signed`."""
+        denied = RequirementVerdict.deny(
+            "--require-signed", Cause.POLICY, "the policy asks for no signature of this image"
+        )
+        return replace(self, requirements=(*self.requirements, denied))
+
     def signers(self) -> tuple[str, ...]:
         """`USER (FINGERPRINT)` of everyone whose signature was accepted, each once."""
         return tuple(
@@ -186,7 +208,9 @@ def rejection(verdict: Verdict, image: str) -> Rejected:
     """The error for an image that was not accepted; `image` is what the user typed."""
     denied = [requirement for requirement in verdict.requirements if not requirement.accepted]
     place = f"{verdict.source} ({verdict.place})"
-    if not denied or denied[0].cause is None:
-        return Rejected(f"{image} is rejected by {place}: no requirements", hint=Cause.POLICY.value)
+    cause = denied[0].cause if denied else None
+    hint = (cause or Cause.POLICY).hint(image, verdict.reference)
+    if cause is None:
+        return Rejected(f"{image} is rejected by {place}: no requirements", hint=hint)
     reasons = "; ".join(f"{one.kind}: {one.reason}" for one in denied)
-    return Rejected(f"{image} is rejected by {place}: {reasons}", hint=denied[0].cause.value)
+    return Rejected(f"{image} is rejected by {place}: {reasons}", hint=hint)

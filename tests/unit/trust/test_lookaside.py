@@ -18,6 +18,8 @@ from atomic_sys.trust.lookaside import (
     lookaside_base,
     parse,
     signature_address,
+    staging_base,
+    uses_attachments,
 )
 from atomic_sys.trust.scopes import docker_identity, path_identity
 
@@ -154,3 +156,75 @@ YAML_TEXT = st.text(alphabet="a1:-[]{}?'\"!&*|>% \n=<.", max_size=30)
 def test_never_crashes(document: bytes) -> None:
     with contextlib.suppress(InvalidLookaside):
         parse([("f", document)])
+
+
+SECTIONS = parse([
+    ("f", b"""
+default-docker: {lookaside: 'file:///d', use-sigstore-attachments: true}
+docker:
+  example.com: {lookaside: 'https://l.example', lookaside-staging: 'file:///s'}
+  example.com/ns: {use-sigstore-attachments: false}
+  other.example: {lookaside: 'https://l.example'}
+  odd.example: {lookaside: 'nfs://x'}
+"""),
+])  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "base"),
+    [
+        ("example.com/ns/repo:1", "file:///s"),
+        ("plain.example/repo:1", "file:///d"),
+    ],
+)
+def test_staging(name: str, base: str) -> None:
+    assert staging_base(SECTIONS, docker_identity(DockerReference.parse(name))) == base
+
+
+def test_no_staging() -> None:
+    nothing = docker_identity(DockerReference.parse("example.com/a:1"))
+    assert staging_base(LookasideConfig(docker={}), nothing) == DEFAULT_LOOKASIDE
+    for name, reason in (("other.example/a:1", "Writing to https"), ("odd.example/a:1", "usable")):
+        with pytest.raises(InvalidLookaside, match=reason):
+            staging_base(SECTIONS, docker_identity(DockerReference.parse(name)))
+
+
+@pytest.mark.parametrize(
+    ("name", "used"), [("example.com/ns/repo:1", False), ("example.com/repo:1", True)]
+)
+def test_attachments(name: str, *, used: bool) -> None:
+    assert uses_attachments(SECTIONS, docker_identity(DockerReference.parse(name))) is used
+
+
+def test_no_attachments_unless_it_is_said() -> None:
+    image = docker_identity(DockerReference.parse("example.com/a:1"))
+    assert not uses_attachments(LookasideConfig(docker={}), image)
+
+
+@pytest.mark.parametrize(
+    ("document", "base"),
+    [
+        (b"{}", DEFAULT_LOOKASIDE),
+        (b"default-docker: {lookaside: file:///read}", "file:///read"),
+        (b"default-docker: {lookaside: https://h, lookaside-staging: file:///w}", "file:///w"),
+        (b"default-docker: {sigstore: https://h, sigstore-staging: file:///w}", "file:///w"),
+        (
+            b"default-docker: {lookaside-staging: file:///w}\ndocker: {h.io: {lookaside: file:///r}}",
+            "file:///r",
+        ),
+        (
+            b"docker: {h.io: {use-sigstore-attachments: true}, h.io/a: {lookaside-staging: file:///a}}",
+            "file:///a",
+        ),
+    ],
+)
+def test_where_signatures_are_written(document: bytes, base: str) -> None:
+    identity = docker_identity(DockerReference.parse("h.io/a/b:1"))
+    assert staging_base(parse([("f", document)]), identity) == base
+
+
+@pytest.mark.parametrize("address", ["https://h/x", "http://h/x", "ftp://h/x", "file://x"])
+def test_where_signatures_cannot_be_written(address: str) -> None:
+    document = f"default-docker: {{lookaside: '{address}'}}".encode()
+    with pytest.raises(InvalidLookaside):
+        staging_base(parse([("f", document)]), docker_identity(DockerReference.parse("h/a:1")))

@@ -9,9 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atomic_sys.model.digest import Digest
-from atomic_sys.trust.payload import InvalidPayload, Payload, parse
+from atomic_sys.trust.payload import InvalidPayload, Payload, PayloadType, parse
 
 DIGEST = "sha256:" + "0123456789abcdef" * 4
+
+
+def parse_simple(document: bytes) -> Payload:
+    return parse(document, PayloadType.SIMPLE)
 
 
 def document(**optional: Any) -> dict[str, Any]:
@@ -26,7 +30,9 @@ def document(**optional: Any) -> dict[str, Any]:
 
 
 def test_whole() -> None:
-    assert parse(json.dumps(document(creator="c 1", timestamp=1, other=[])).encode()) == Payload(
+    assert parse_simple(
+        json.dumps(document(creator="c 1", timestamp=1, other=[])).encode()
+    ) == Payload(
         manifest_digest=Digest.parse(DIGEST),
         docker_reference="busybox:latest",
         creator="c 1",
@@ -35,7 +41,7 @@ def test_whole() -> None:
 
 
 def test_least() -> None:
-    payload = parse(json.dumps(document()).encode())
+    payload = parse_simple(json.dumps(document()).encode())
     assert (payload.creator, payload.timestamp) == (None, None)
 
 
@@ -45,7 +51,7 @@ def test_least() -> None:
 )
 def test_whole_seconds(written: str, timestamp: int) -> None:
     text = json.dumps(document(timestamp="T")).replace('"T"', written)
-    assert parse(text.encode()).timestamp == timestamp
+    assert parse_simple(text.encode()).timestamp == timestamp
 
 
 @pytest.mark.parametrize(
@@ -54,7 +60,7 @@ def test_whole_seconds(written: str, timestamp: int) -> None:
 def test_unfit_timestamp(written: str) -> None:
     text = json.dumps(document(timestamp="T")).replace('"T"', written)
     with pytest.raises(InvalidPayload, match="timestamp"):
-        parse(text.encode())
+        parse_simple(text.encode())
 
 
 ABSENT = object()
@@ -86,7 +92,7 @@ def test_broken(path: str, value: Any) -> None:
     else:
         at[last] = value
     with pytest.raises(InvalidPayload):
-        parse(json.dumps(broken).encode())
+        parse_simple(json.dumps(broken).encode())
 
 
 TWICE = b'{"critical":{},"critical":{},"optional":{}}'
@@ -95,15 +101,28 @@ TWICE = b'{"critical":{},"critical":{},"optional":{}}'
 @pytest.mark.parametrize("text", [b"", b"&", b"1", b"{}", TWICE, b"\xff", b"[" * 20000])
 def test_not_the_document(text: bytes) -> None:
     with pytest.raises(InvalidPayload):
-        parse(text)
+        parse_simple(text)
 
 
 def test_trailing_text() -> None:
     with pytest.raises(InvalidPayload):
-        parse(json.dumps(document()).encode() + b"{}")
+        parse_simple(json.dumps(document()).encode() + b"{}")
 
 
 @given(st.binary())
 def test_never_crashes(text: bytes) -> None:
     with pytest.raises(InvalidPayload):
-        parse(text)
+        parse_simple(text)
+
+
+def test_kinds_are_not_mixed_up() -> None:
+    simple = document()
+    cosign = document()
+    cosign["critical"]["type"] = "cosign container image signature"
+    for content, kind in ((simple, PayloadType.SIGSTORE), (cosign, PayloadType.SIMPLE)):
+        with pytest.raises(InvalidPayload, match="type is not"):
+            parse(json.dumps(content).encode(), kind)
+    nothing = json.dumps(cosign | {"optional": None}).encode()
+    assert parse(nothing, PayloadType.SIGSTORE).creator is None
+    with pytest.raises(InvalidPayload, match="optional is not an object"):
+        parse_simple(json.dumps(simple | {"optional": None}).encode())

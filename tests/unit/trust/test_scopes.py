@@ -9,6 +9,7 @@ from atomic_sys.trust.requirements import InsecureAcceptAnything, Policy, Reject
 from atomic_sys.trust.scopes import (
     ImageIdentity,
     docker_identity,
+    nameless_identity,
     path_identity,
     scope_problem,
     select,
@@ -138,3 +139,8 @@ def test_scope_that_fits(transport: str, scope: str) -> None:
 @pytest.mark.parametrize(("transport", "scope"), UNFIT)
 def test_scope_that_does_not_fit(transport: str, scope: str) -> None:
     assert scope_problem(transport, scope)
+
+
+def test_nameless() -> None:
+    identity = nameless_identity("docker-archive")
+    assert (identity.scopes, identity.reference) == ((), None)

@@ -130,6 +130,17 @@ def test_image_in_no_registry() -> None:
 
 def test_beside_the_manifest(tmp_path: Path) -> None:
     (tmp_path / "signature-1").write_bytes(b"\0simple-signing\nx")
-    assert read_directory_signatures(str(tmp_path)) == (
+    assert read_directory_signatures(str(tmp_path), DIGEST) == (
         SimpleSignature(source=f"{tmp_path}/signature-1", message=b"x"),
+    )
+
+
+def test_beside_the_manifest_of_an_instance(tmp_path: Path) -> None:
+    (tmp_path / "signature-1").write_bytes(b"\0simple-signing\nx")
+    (tmp_path / f"{DIGEST.hex}.manifest.json").write_bytes(b"{}")
+    assert read_directory_signatures(str(tmp_path), DIGEST) == ()
+    own = tmp_path / f"{DIGEST.hex}.signature-1"
+    own.write_bytes(b"\0simple-signing\ny")
+    assert read_directory_signatures(str(tmp_path), DIGEST) == (
+        SimpleSignature(source=str(own), message=b"y"),
     )

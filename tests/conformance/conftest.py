@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Keys of gpg take a while to make: once for all tests, which only sign with them."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.gpg import Gpg, revoke, users
+
+
+@pytest.fixture(scope="session")
+def gpg() -> Iterator[Gpg]:
+    """Keys of every kind."""
+    with users() as user:
+        yield user
+
+
+@pytest.fixture(scope="session")
+def revoked(gpg: Gpg) -> tuple[bytes, bytes]:
+    """A good signature, and the key that was revoked afterwards."""
+    return revoke(gpg)
