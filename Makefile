@@ -28,7 +28,7 @@ help:
 	@echo 'make host         the tests on a real systemd'
 	@echo 'make check        format, lint, types and the floors of the architecture'
 	@echo 'make coverage     the branches of trust/ that tests take; fails below 100 %'
-	@echo 'make bench        measure start-up, and pulls against podman, skopeo, umoci and ostree (20 minutes)'
+	@echo 'make bench        measure start-up, what a verdict costs, and pulls against other programs (20 minutes)'
 	@echo 'make venv         the virtual environment and the packages that the above need'
 	@echo 'make install      install below DESTDIR, to PREFIX ($(PREFIX))'
 
