@@ -10,15 +10,12 @@ CACHE  ?= $(HOME)/.cache/atomic-sys
 RUN_PACKAGES := python3-gi python3-pydbus python3-requests python3-yaml python3-jinja2 \
     python3-gnupg python3-cryptography python3-nacl python3-zstandard python3-rich gnupg runc
 TEST_PACKAGES := python3-venv python3-pip systemd systemd-container dbus debootstrap docker-registry ostree \
-    umoci skopeo crun busybox-static iproute2 openssl git strace ca-certificates man-db mandoc
-
-# What the benchmarks compare with, beside those.
-BENCH_PACKAGES := podman
+    umoci skopeo podman crun busybox-static iproute2 openssl git strace ca-certificates man-db mandoc
 
 missing = $(shell for p in $(1); do \
     dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || echo $$p; done)
 
-.PHONY: help venv packages bench-packages test unit conformance host check coverage demo bench install clean
+.PHONY: help venv packages test unit conformance host check coverage demo bench install clean
 
 help:
 	@echo 'make demo         the whole story in front of your eyes: etcd, flannel, docker on a real systemd'
@@ -35,8 +32,7 @@ help:
 # Debian's docker-registry and friends must not start as services of this machine: only their programs
 # are wanted, so a policy layer refuses while they are installed (invoke-rc.d(8)).
 packages: WANTED = $(RUN_PACKAGES) $(TEST_PACKAGES)
-bench-packages: WANTED = $(BENCH_PACKAGES)
-packages bench-packages:
+packages:
 	@missing="$(strip $(call missing,$(WANTED)))"; \
 	if [ -n "$$missing" ]; then \
 	    echo "installing: $$missing"; \
@@ -74,7 +70,7 @@ check: venv
 demo: venv
 	$(VENV)/bin/python -m tests.host.demo
 
-bench: venv bench-packages
+bench: venv
 	$(VENV)/bin/python -m benchmarks.startup
 	$(VENV)/bin/python -m benchmarks.trust
 	$(VENV)/bin/python -m benchmarks.pull_bars
