@@ -293,7 +293,7 @@ def test_signers() -> None:
 
 def test_without_a_signature() -> None:
     """`--require-signed`: what was accepted unsigned is rejected, and says so."""
-    verdict = judged([{"type": "insecureAcceptAnything"}], []).without_signature()
+    verdict = judged([{"type": "insecureAcceptAnything"}]).without_signature()
     assert not verdict.accepted
     assert "asks for no signature" in str(rejection(verdict, "IMAGE"))
 
