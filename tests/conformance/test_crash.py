@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 import atomic_sys
-from tests.support import dying, images, layers
+from tests.support import dying, layers
 from tests.support.dying import Death
 from tests.support.layers import Member
 from tests.support.places import Place

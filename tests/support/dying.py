@@ -86,7 +86,7 @@ def _become(argv: Sequence[str]) -> NoReturn:
     null = os.open(os.devnull, os.O_RDWR)
     for stream in (1, 2):
         os.dup2(null, stream)
-    os.execvp(argv[0], argv)  # noqa: S606 - there is no shell
+    os.execvp(argv[0], [*argv])  # noqa: S606 - there is no shell
 
 
 class Tracer:
