@@ -46,6 +46,7 @@ PURE_FILES = {
     "trust.judge",
     "trust.key_sources",
     "trust.lookaside",
+    "trust.lookaside_edit",
     "trust.openpgp",
     "trust.payload",
     "trust.pem",

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from atomic_sys.errors import AtomicSysError, NotFound
@@ -56,11 +56,13 @@ def test_a_new_policy_is_the_shipped_one() -> None:
         ),
         (
             (
-                '{\r\n  "transports": {\r\n    "docker": {\r\n\r\n      "a": [{"type":"reject"}]\r\n'
+                '{\r\n  "transports": {\r\n    "docker": {\r\n\r\n      "a": [{"type":"reject"}]'
+                "\r\n"
                 '    }\r\n  },\r\n  "default": [{"type": "reject"}]\r\n}\r\n'
             ),
             (
-                '{\r\n  "transports": {\r\n    "docker": {\r\n\r\n      "a": [{"type":"reject"}],\r\n'
+                '{\r\n  "transports": {\r\n    "docker": {\r\n\r\n      "a": [{"type":"reject"}],'
+                "\r\n"
                 '      "b.example": [\r\n        {\r\n'
                 '          "type": "insecureAcceptAnything"\r\n        }\r\n      ]\r\n'
                 '    }\r\n  },\r\n  "default": [{"type": "reject"}]\r\n}\r\n'
@@ -167,6 +169,7 @@ POLICIES = st.fixed_dictionaries(
 )
 
 
+@settings(deadline=None)  # this machine may be busy
 @given(
     body=POLICIES,
     style=st.fixed_dictionaries({
