@@ -21,10 +21,17 @@ def temporary_name(name: str) -> str:
     return f".{name}.{secrets.token_hex(6)}{TEMPORARY_SUFFIX}"
 
 
-def write_file(dfd: int, name: str, content: bytes, mode: int = 0o644) -> None:
+def write_file(
+    dfd: int,
+    name: str,
+    content: bytes,
+    mode: int = 0o644,
+    *,
+    owner: tuple[int, int] | None = None,
+) -> None:
     """Put a file with exactly this content and mode in place, synced, replacing what was there.
 
-    Raises OSError.
+    It belongs to the caller, unless `owner` (uid, gid) says otherwise. Raises OSError.
     """
     temporary = temporary_name(component(name))
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
@@ -32,7 +39,9 @@ def write_file(dfd: int, name: str, content: bytes, mode: int = 0o644) -> None:
     try:
         try:
             write_all(fd, content)
-            os.fchmod(fd, mode)
+            if owner is not None:
+                os.fchown(fd, *owner)
+            os.fchmod(fd, mode)  # after fchown(2), which clears bits of it
             os.fsync(fd)
         finally:
             os.close(fd)
