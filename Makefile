@@ -82,6 +82,8 @@ coverage: venv
 install:
 	$(PYTHON) -m pip install --no-deps --no-build-isolation --root-user-action=ignore \
 	    $(if $(DESTDIR),--root $(DESTDIR) --ignore-installed) --prefix $(PREFIX) .
+	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system/sysinit.target.wants
+	ln -sf ../atomic-sys-recover.service $(DESTDIR)$(PREFIX)/lib/systemd/system/sysinit.target.wants/
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .apt.log

@@ -6,7 +6,7 @@
 # The options of a verb; those before the verb when there is none.
 _atomic_options() {
     case $1 in
-    '') echo '-h --help -v --version --debug -y --assumeyes --root --policy --registries-conf --registries.d --authfile --override-arch --override-os --override-variant' ;;
+    '') echo '-h --help -v --version --debug -y --assumeyes --root --policy --registries-conf --registries.d --authfile --lock-timeout --override-arch --override-os --override-variant' ;;
     install)
         echo '-h --help --system --storage --src-creds -n --name --set --values --runtime --now --no-enable'
         echo '--after --before --requires --wants --dry-run --display --json --lock-timeout'
@@ -28,6 +28,14 @@ _atomic_options() {
         echo '-h --help -a --all -f --filter -n --noheading --no-trunc -q --quiet --json'
         ;;
     'containers status') echo '-h --help --json' ;;
+    'containers update')
+        echo '-h --help -a --all --rebase --set --unset --no-pull --no-rollback --settle --dry-run --json'
+        echo '--storage --src-creds --lock-timeout'
+        ;;
+    'containers rollback') echo '-h --help --to --settle --dry-run --storage --lock-timeout' ;;
+    'containers deployments') echo '-h --help --json' ;;
+    'containers hold' | 'containers unhold') echo '-h --help --lock-timeout' ;;
+    'containers recover') echo '-h --help --lock-timeout' ;;
     'containers delete') echo '-h --help -a --all --storage --lock-timeout' ;;
     'images info' | 'images version') echo '-h --help --storage --json' ;;
     'images inspect' | 'images help') echo '-h --help --storage' ;;
@@ -62,11 +70,13 @@ _atomic_words() {
         atomic images list -q 2>/dev/null
         compgen -d -- "$2"
         ;;
-    containers) echo 'list status exec logs ps stats verify delete' ;;
+    containers) echo 'list status exec logs ps stats verify delete update rollback deployments hold unhold recover' ;;
     trust) echo 'generate-key' ;;
     images) echo 'list info version inspect history diff checkout tag help update delete verify prune' ;;
     uninstall | run | stop | 'containers exec' | 'containers logs' | 'containers ps' | \
-        'containers stats' | 'containers status' | 'containers delete' | 'containers verify') atomic containers list --all -q 2>/dev/null ;;
+        'containers stats' | 'containers status' | 'containers delete' | 'containers verify' | \
+        'containers update' | 'containers rollback' | 'containers deployments' | 'containers hold' | \
+        'containers unhold') atomic containers list --all -q 2>/dev/null ;;
     'images delete' | 'images update' | 'images info' | 'images version' | 'images inspect' | 'images history' | \
         'images diff' | 'images checkout' | 'images tag' | 'images help' | 'images verify') atomic images list -q 2>/dev/null ;;
     esac
@@ -85,7 +95,7 @@ _atomic_value() {
             systemctl list-unit-files --plain --no-legend 2>/dev/null | cut -d ' ' -f 1
         )" -- "$2")
         ;;
-    --set | --filter | --name | --src-creds | --username | --sign-by | --sign-identity | --lock-timeout | --override-* | -o | --options) COMPREPLY=() ;;
+    --set | --unset | --rebase | --settle | --to | --filter | --name | --src-creds | --username | --sign-by | --sign-identity | --lock-timeout | --override-* | -o | --options) COMPREPLY=() ;;
     *) return 1 ;;
     esac
 }
@@ -99,7 +109,7 @@ _atomic() {
     for ((index = 1; index < COMP_CWORD; index++)); do
         case $verb:${COMP_WORDS[index]} in
         :--root | :--policy | :--registries-conf | :--registries.d | :--authfile | :--override-arch | \
-            :--override-os | :--override-variant)
+            :--override-os | :--lock-timeout | :--override-variant)
             [[ ${COMP_WORDS[index + 1]} == = ]] && ((index++))
             ((index++))
             ;;

@@ -24,8 +24,11 @@ EFFECTS = {
 }  # fmt: skip
 PURE_ROOMS = {"model", "render"}
 PURE_FILES = {
+    "engine.journal_format",
+    "engine.kept_files",
     "engine.operations",
     "engine.report",
+    "engine.undo",
     "image.auth_file",
     "image.challenge",
     "image.short_names",

@@ -5,8 +5,8 @@ import argparse
 from collections.abc import Iterable
 from typing import NoReturn
 
+from atomic_sys.cli.options import LOCK_HELP, seconds
 from atomic_sys.errors import UsageError
-from atomic_sys.host import DEFAULT_LOCK_TIMEOUT
 
 
 def add_storage(parser: argparse.ArgumentParser) -> None:
@@ -36,21 +36,8 @@ def add_source_credentials(parser: argparse.ArgumentParser) -> None:
 
 
 def add_lock_timeout(parser: argparse.ArgumentParser) -> None:
-    """`--lock-timeout SECONDS`."""
-    parser.add_argument(
-        "--lock-timeout",
-        type=_seconds,
-        default=DEFAULT_LOCK_TIMEOUT,
-        metavar="SECONDS",
-        help="how long to wait for another process (default: %(default)g)",
-    )
-
-
-def _seconds(text: str) -> float:
-    value = float(text)
-    if not 0 <= value < float("inf"):
-        raise ValueError
-    return value
+    """`--lock-timeout SECONDS`, behind the verb too."""
+    parser.add_argument("--lock-timeout", type=seconds, metavar="SECONDS", help=LOCK_HELP)
 
 
 def add_list_options(parser: argparse.ArgumentParser) -> None:

@@ -98,6 +98,7 @@ def as_json(container: Container, host: Host) -> dict[str, object]:
         "unit": found.name.unit,
         "deployment": found.deployment,
         "enabled": host.manager.unit_file_state(found.name.unit) == "enabled",
+        "held": container.held,
         "preinstalled": found.preinstalled,
         "problem": found.problem,
     }

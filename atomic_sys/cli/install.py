@@ -2,7 +2,6 @@
 """The command line of `atomic install`."""
 
 import argparse
-import difflib
 import os
 
 from atomic_sys import log
@@ -15,9 +14,8 @@ from atomic_sys.cli.arguments import (
 from atomic_sys.cli.opening import open_host
 from atomic_sys.cli.options import GlobalOptions
 from atomic_sys.cli.output import Output
+from atomic_sys.cli.plan_output import print_plan
 from atomic_sys.cli.progress import reporting
-from atomic_sys.engine.operations import InstallHostFile, Operation, WriteFile
-from atomic_sys.engine.plan import SECRET_MODE
 from atomic_sys.errors import ExitCode, UsageError
 from atomic_sys.model.stream import read_limited
 from atomic_sys.render.unit import Ordering
@@ -156,28 +154,8 @@ def _print(result: InstallResult, request: Install, output: Output) -> None:
     elif result.plan is None:
         output.say(f"{result.name} already present")
     elif request.dry_run:
-        _print_plan(result)
+        print_plan(result.plan)
     elif request.start:
         log.note(f"{result.name} is installed and active")
     else:
         log.note(f"{result.name} is installed; start it with: systemctl start {result.name}")
-
-
-def _print_plan(result: InstallResult) -> None:
-    """The steps, and every text as a diff against nothing: that is what is there now."""
-    for operation in result.plan or ():
-        print(operation.describe())
-        for line in _diff(operation):
-            print(f"    {line}")
-
-
-def _diff(operation: Operation) -> list[str]:
-    if not isinstance(operation, WriteFile | InstallHostFile) or operation.content is None:
-        return []
-    if isinstance(operation, WriteFile) and operation.mode == SECRET_MODE:
-        return ["(has secret values)"]
-    try:
-        lines = operation.content.decode().splitlines()
-    except UnicodeDecodeError:
-        return ["(binary)"]
-    return list(difflib.unified_diff([], lines, "/dev/null", operation.path, lineterm=""))

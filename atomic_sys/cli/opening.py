@@ -11,13 +11,14 @@ from atomic_sys.image.auth_file import parse_option
 def open_host(
     options: GlobalOptions,
     *,
-    lock_timeout: float = DEFAULT_LOCK_TIMEOUT,
+    lock_timeout: float | None = None,
     source_credentials: str | None = None,
 ) -> Host:
     """The host that the options name; use it as a context manager.
 
     Raises UsageError for source credentials that are not `USER[:PASSWORD]`.
     """
+    given = options.lock_timeout if lock_timeout is None else lock_timeout
     return Host(
         HostOptions(
             root=options.root,
@@ -26,7 +27,7 @@ def open_host(
             registries_d=options.registries_d,
             authfile=options.authfile,
             source_credentials=parse_option(source_credentials) if source_credentials else None,
-            lock_timeout=lock_timeout,
+            lock_timeout=DEFAULT_LOCK_TIMEOUT if given is None else given,
             override_os=options.override_os,
             override_arch=options.override_arch,
             override_variant=options.override_variant,

@@ -16,6 +16,18 @@ class GlobalOptions(NamedTuple):
     registries_conf: str | None = None
     registries_d: str | None = None
     authfile: str | None = None
+    lock_timeout: float | None = None
     override_os: str | None = None
     override_arch: str | None = None
     override_variant: str | None = None
+
+
+LOCK_HELP = "how long to wait for another process (default: 60)"
+
+
+def seconds(text: str) -> float:
+    """A time for argparse. Raises ValueError."""
+    value = float(text)
+    if not 0 <= value < float("inf"):
+        raise ValueError
+    return value

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import NamedTuple, NoReturn, Protocol
 
 from atomic_sys import __version__, log
-from atomic_sys.cli.options import GlobalOptions
+from atomic_sys.cli.options import LOCK_HELP, GlobalOptions, seconds
 from atomic_sys.errors import ExitCode, UsageError
 
 
@@ -58,6 +58,12 @@ VERBS = (
     Verb("containers stats", "containers_stats", "show what containers take of the host"),
     Verb("containers verify", "containers_verify", "compare containers with the store"),
     Verb("containers delete", "containers_delete", "remove system containers"),
+    Verb("containers update", "containers_update", "update containers, and see that they work"),
+    Verb("containers rollback", "containers_rollback", "go back to an earlier deployment"),
+    Verb("containers deployments", "containers_deployments", "list a container's deployments"),
+    Verb("containers hold", "containers_hold", "keep a container from being updated"),
+    Verb("containers unhold", "containers_unhold", "let a held container be updated again"),
+    Verb("containers recover", "containers_recover", "deal with what interrupted commands left"),
     Verb("images list", "images_list", "list the images of the store"),
     Verb("images info", "images_info", "show the labels and the variables of an image"),
     Verb("images version", "images_version", "show the version of an image"),
@@ -114,6 +120,7 @@ def _top_parser() -> Parser:
     add("--registries-conf", metavar="FILE", help="instead of /etc/containers/registries.conf")
     add("--registries.d", metavar="DIR", dest="registries_d", help="where signatures are looked up")
     add("--authfile", metavar="FILE", help="credentials, instead of the user's auth.json")
+    add("--lock-timeout", type=seconds, metavar="SECONDS", help=LOCK_HELP)
     add("--override-arch", metavar="ARCH", help="choose images for ARCH, not for this machine")
     add("--override-os", metavar="OS", help="choose images for OS")
     add("--override-variant", metavar="VARIANT", help="choose images for this variant of ARCH")
@@ -152,6 +159,7 @@ def dispatch(argv: Sequence[str]) -> int:
         registries_conf=parsed.registries_conf,
         registries_d=parsed.registries_d,
         authfile=parsed.authfile,
+        lock_timeout=parsed.lock_timeout,
         override_os=parsed.override_os,
         override_arch=parsed.override_arch,
         override_variant=parsed.override_variant,

@@ -1,49 +1,100 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Apply a plan: all of it, or as if it had never begun."""
+"""Apply a plan: all of it, or as if it had never begun, also when the process dies."""
 
 import contextlib
 
 from atomic_sys import log
-from atomic_sys.engine import file_steps, unit_steps
-from atomic_sys.engine.interrupts import held
+from atomic_sys.engine import file_steps, undo_steps, unit_steps
+from atomic_sys.engine.interrupts import Hold, held
+from atomic_sys.engine.journal import Journal
+from atomic_sys.engine.journal_format import Header
 from atomic_sys.engine.operations import (
     CheckOut,
+    Confirm,
     CreateTmpfiles,
     Enable,
     Plan,
     Reload,
     RemoveTree,
     Start,
+    StartDependents,
+    Step,
     Stop,
     SyncFileSystem,
 )
-from atomic_sys.engine.steps import Tools, UndoLog, perform
+from atomic_sys.engine.steps import Tools, UndoLog, perform, unwind
+from atomic_sys.engine.undo import Removal
 from atomic_sys.errors import doing
 
 # Importing them registers how each operation is performed.
-PERFORMERS = (file_steps, unit_steps)
+PERFORMERS = (file_steps, undo_steps, unit_steps)
 # They can take long, and their undo is noted before they begin: an interrupt need not wait.
-_LONG = (CheckOut, SyncFileSystem, Reload, CreateTmpfiles, Enable, Start, Stop, RemoveTree)
+_LONG = (
+    CheckOut, SyncFileSystem, Reload, CreateTmpfiles, Enable, Start, Stop, RemoveTree, Confirm,
+    StartDependents,
+)  # fmt: skip
 
 
-def apply(plan: Plan, tools: Tools) -> None:
-    """Perform the plan's operations in their order.
+def apply(plan: Plan, tools: Tools, journal: Journal, header: Header) -> None:
+    """Perform the plan's operations in their order; `header` is for the journal.
 
     When one fails, or the user interrupts, all that were performed are taken back and the error
-    goes on; that cannot be interrupted again. Raises what the operation raised.
+    goes on; that cannot be interrupted again. When the process dies, recover() does the same.
+    Raises what the operation raised.
     """
-    undo = UndoLog()
     with held() as hold:
+        journal.begin(header)
+        undo = UndoLog(journal)
         try:
             for operation in plan:
-                log.debug(operation.describe())
-                through = isinstance(operation, _LONG)
-                with (
-                    doing(operation.describe()),
-                    hold.let_through() if through else contextlib.nullcontext(),
-                ):
-                    perform(operation, tools, undo)
-                hold.check()
+                _perform(operation, tools, undo, hold)
         except BaseException:
-            undo.unwind()
+            if header.say is not None:
+                tools.say(header.say)
+            if unwind(undo.steps_back(), tools):
+                journal.end()
+            journal.close()
             raise
+        journal.end()
+
+
+def attempt(plan: Plan, tools: Tools) -> None:
+    """Perform a plan whose deeds stay, also when one fails. Raises what the operation raised."""
+    with held() as hold:
+        for operation in plan:
+            _perform(operation, tools, UndoLog(), hold)
+
+
+def finish(plan: tuple[Removal, ...], tools: Tools, journal: Journal, what: str) -> None:
+    """Perform a plan that cannot be taken back, but repeated until it is done.
+
+    From the first step that removes something, the journal has all of it: when one fails, or the
+    process dies, the next command for the container goes on. Raises what the operation raised.
+    """
+    with held() as hold:
+        begun = False
+        for operation in plan:
+            if not begun and not isinstance(operation, Stop):
+                journal.begin(Header(what=what, finish=plan))
+                begun = True
+            _perform(operation, tools, UndoLog(), hold)
+        journal.end()
+
+
+def go_on(plan: tuple[Removal, ...], tools: Tools, journal: Journal) -> None:
+    """Perform all of a plan that was begun by finish(). Raises what an operation raises."""
+    with held() as hold:
+        for operation in plan:
+            _perform(operation, tools, UndoLog(), hold)
+        journal.end()
+
+
+def _perform(operation: Step, tools: Tools, undo: UndoLog, hold: Hold) -> None:
+    log.debug(operation.describe())
+    through = isinstance(operation, _LONG)
+    with (
+        doing(operation.describe()),
+        hold.let_through() if through else contextlib.nullcontext(),
+    ):
+        perform(operation, tools, undo)
+    hold.check()

@@ -24,12 +24,13 @@ def drift(installed: Installed, root: int, paths: Paths) -> tuple[str, ...]:
     ]
     record = installed.record
     for path, expected in ({} if record is None else record.host_files).items():
-        if _checksum(root, path) != expected:
+        if checksum_in(root, path) != expected:
             changed.append(path)
     return tuple(changed)
 
 
-def _checksum(root: int, path: str) -> str | None:
+def checksum_in(root: int, path: str) -> str | None:
+    """As the record keeps it; None where nothing is. Raises OSError."""
     directory, _, name = path.rpartition("/")
     try:
         fd = open_directory(root, directory or ".")

@@ -7,7 +7,6 @@ import hashlib
 import os
 import stat
 from collections.abc import Iterator
-from functools import partial
 
 from atomic_sys import log
 from atomic_sys.engine.operations import (
@@ -18,11 +17,13 @@ from atomic_sys.engine.operations import (
     RemoveEmptyDirectory,
     RemoveFile,
     RemoveTree,
+    ReplaceFile,
     SwapLink,
     SyncFileSystem,
     WriteFile,
 )
 from atomic_sys.engine.steps import Tools, UndoLog, perform
+from atomic_sys.engine.undo import RemoveLink
 from atomic_sys.errors import AtomicSysError
 from atomic_sys.fs.atomic import swap_symlink, sync_file_system, write_file
 from atomic_sys.fs.directory import exists, open_directory, read_link, remove_tree
@@ -48,26 +49,11 @@ def ensure_directory(tools: Tools, path: str, undo: UndoLog, mode: int = 0o755) 
     for depth, name in enumerate(parts):
         above = "/".join(parts[:depth]) or "."
         with opened_in_root(tools, above) as parent:
-            try:
-                os.mkdir(name, mode if depth == len(parts) - 1 else 0o755, dir_fd=parent)
-            except FileExistsError:
+            if exists(parent, name):
                 continue
-        undo.add(f"remove {path}", partial(_remove_directory, tools, above, name))
-
-
-def _remove_directory(tools: Tools, parent_path: str, name: str) -> None:
-    with opened_in_root(tools, parent_path) as parent:
-        os.rmdir(name, dir_fd=parent)
-
-
-def _unlink(tools: Tools, path: str, name: str) -> None:
-    with opened_in_root(tools, path) as parent, contextlib.suppress(FileNotFoundError):
-        os.unlink(name, dir_fd=parent)
-
-
-def _remove_tree(tools: Tools, path: str, name: str) -> None:
-    with opened_in_root(tools, path) as parent:
-        remove_tree(parent, name)
+            undo.add(RemoveEmptyDirectory(path="/" + "/".join(parts[: depth + 1])))
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(name, mode if depth == len(parts) - 1 else 0o755, dir_fd=parent)
 
 
 def _refuse(parent: int, directory: str, name: str) -> None:
@@ -79,13 +65,10 @@ def _refuse(parent: int, directory: str, name: str) -> None:
 def _(operation: MakeDirectory, tools: Tools, undo: UndoLog) -> None:
     ensure_directory(tools, operation.directory, undo)
     with opened_in_root(tools, operation.directory) as parent:
-        try:
-            os.mkdir(operation.name, operation.mode, dir_fd=parent)
-        except FileExistsError:
-            raise AlreadyThere(f"{operation.directory}/{operation.name} exists") from None
-    undo.add(
-        operation.describe(), partial(_remove_tree, tools, operation.directory, operation.name)
-    )
+        if exists(parent, operation.name):
+            raise AlreadyThere(f"{operation.directory}/{operation.name} exists")
+        undo.add(RemoveTree(directory=operation.directory, name=operation.name))
+        os.mkdir(operation.name, operation.mode, dir_fd=parent)
 
 
 @perform.register
@@ -93,7 +76,7 @@ def _(operation: CheckOut, tools: Tools, undo: UndoLog) -> None:
     path, name = operation.directory, operation.name
     with opened_in_root(tools, path) as parent:
         _refuse(parent, path, name)
-        undo.add(f"remove {path}/{name}", partial(_remove_tree, tools, path, name))
+        undo.add(RemoveTree(directory=path, name=name))
         tools.say(f"Extracting to {path}")
         tools.check_out(operation.image, parent, name)
 
@@ -104,8 +87,41 @@ def _(operation: WriteFile, tools: Tools, undo: UndoLog) -> None:
     ensure_directory(tools, path, undo)
     with opened_in_root(tools, path) as parent:
         _refuse(parent, path, name)
-        undo.add(f"remove {operation.path}", partial(_unlink, tools, path, name))
+        undo.add(RemoveFile(path=operation.path, sha256=_sha256(operation.content)))
         write_file(parent, name, operation.content, operation.mode)
+
+
+@perform.register
+def _(operation: ReplaceFile, tools: Tools, undo: UndoLog) -> None:
+    path, _, name = operation.path.rpartition("/")
+    ensure_directory(tools, path, undo)
+    with opened_in_root(tools, path or ".") as parent:
+        mode = 0o644
+        if exists(parent, name):
+            undo.keep(parent, name, operation.path)
+            mode = stat.S_IMODE(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode)
+        else:
+            undo.add(_removal(operation))
+        _put(operation, parent, name, mode if operation.mode is None else operation.mode)
+
+
+def _removal(operation: ReplaceFile | InstallHostFile) -> RemoveLink | RemoveFile:
+    """What takes it back where nothing was before."""
+    directory, _, name = operation.path.rpartition("/")
+    if operation.target is not None:
+        return RemoveLink(directory=directory, name=name, target=operation.target)
+    return RemoveFile(path=operation.path, sha256=_sha256(operation.content or b""))
+
+
+def _put(operation: ReplaceFile | InstallHostFile, parent: int, name: str, mode: int) -> None:
+    if operation.target is not None:
+        swap_symlink(parent, name, operation.target)
+    else:
+        write_file(parent, name, operation.content or b"", mode)
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 @perform.register
@@ -114,11 +130,8 @@ def _(operation: InstallHostFile, tools: Tools, undo: UndoLog) -> None:
     ensure_directory(tools, path, undo)
     with opened_in_root(tools, path or ".") as parent:
         _refuse(parent, path, name)
-        undo.add(f"remove {operation.path}", partial(_unlink, tools, path or ".", name))
-        if operation.target is not None:
-            os.symlink(operation.target, name, dir_fd=parent)
-        else:
-            write_file(parent, name, operation.content or b"", operation.mode)
+        undo.add(_removal(operation))
+        _put(operation, parent, name, operation.mode)
     tools.say(f"Created file {operation.path}")
 
 
@@ -135,19 +148,14 @@ def _(operation: SyncFileSystem, tools: Tools, _undo: UndoLog) -> None:
 
 @perform.register
 def _(operation: SwapLink, tools: Tools, undo: UndoLog) -> None:
-    path, name = operation.directory, operation.name
+    path, name, target = operation.directory, operation.name, operation.target
     with opened_in_root(tools, path) as parent:
         before = read_link(parent, name)
         if before is None:
             _refuse(parent, path, name)
-            undo.add(f"remove {path}/{name}", partial(_unlink, tools, path, name))
+            undo.add(RemoveLink(directory=path, name=name, target=target))
         else:
-            undo.add(f"point {path}/{name} back", partial(_swap, tools, path, name, before))
-        swap_symlink(parent, name, operation.target)
-
-
-def _swap(tools: Tools, path: str, name: str, target: str) -> None:
-    with opened_in_root(tools, path) as parent:
+            undo.add(SwapLink(directory=path, name=name, target=before))
         swap_symlink(parent, name, target)
 
 
@@ -161,16 +169,23 @@ def _(operation: RemoveFile, tools: Tools, undo: UndoLog) -> None:
     try:
         found = None if operation.sha256 is None else checksum(parent, name)
         if found in (operation.sha256, None):
-            try:
-                os.unlink(name, dir_fd=parent)
-            except FileNotFoundError:
-                pass
-            except IsADirectoryError:  # the predecessor recorded those that it made
-                perform(RemoveEmptyDirectory(path=operation.path), tools, undo)
+            _remove(operation.path, parent, tools, undo)
             return
         log.warn(f"Will not delete {operation.path} as it was manually modified.")
     finally:
         os.close(parent)
+
+
+def _remove(path: str, parent: int, tools: Tools, undo: UndoLog) -> None:
+    name = path.rpartition("/")[2]
+    with contextlib.suppress(FileNotFoundError):
+        mode = os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode
+        if stat.S_ISDIR(mode):  # the predecessor recorded those that it made
+            perform(RemoveEmptyDirectory(path=path), tools, undo)
+            return
+        if stat.S_ISREG(mode) or stat.S_ISLNK(mode):
+            undo.keep(parent, name, path)
+        os.unlink(name, dir_fd=parent)
 
 
 @perform.register
@@ -178,7 +193,8 @@ def _(operation: RemoveEmptyDirectory, tools: Tools, _undo: UndoLog) -> None:
     path, _, name = operation.path.rpartition("/")
     with contextlib.suppress(FileNotFoundError, NotADirectoryError):
         try:
-            _remove_directory(tools, path or ".", name)
+            with opened_in_root(tools, path or ".") as parent:
+                os.rmdir(name, dir_fd=parent)
         except OSError as error:
             if error.errno != errno.ENOTEMPTY:
                 raise
@@ -186,8 +202,12 @@ def _(operation: RemoveEmptyDirectory, tools: Tools, _undo: UndoLog) -> None:
 
 @perform.register
 def _(operation: RemoveTree, tools: Tools, _undo: UndoLog) -> None:
-    with contextlib.suppress(FileNotFoundError):
-        _remove_tree(tools, operation.directory, operation.name)
+    with (
+        contextlib.suppress(FileNotFoundError),
+        opened_in_root(tools, operation.directory) as parent,
+    ):
+        if read_link(parent, operation.name) is None:  # a link is a container of that name
+            remove_tree(parent, operation.name)
 
 
 NO_CONTENT = "0"  # the predecessor's checksum of a link or directory

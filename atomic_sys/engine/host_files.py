@@ -4,11 +4,17 @@
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from atomic_sys import log
 from atomic_sys.engine.file_steps import NO_CONTENT
 from atomic_sys.engine.observe import Installed
-from atomic_sys.engine.operations import InstallHostFile, MakeHostDirectory
+from atomic_sys.engine.operations import (
+    InstallHostFile,
+    MakeHostDirectory,
+    RemoveFile,
+    ReplaceFile,
+)
 from atomic_sys.engine.prepare import HOST_FILES
 from atomic_sys.errors import AtomicSysError
 from atomic_sys.render import hostfiles
@@ -23,15 +29,20 @@ class HostFileConflict(AtomicSysError):
     """A host file of the image belongs to another container."""
 
 
+HostOperation: TypeAlias = InstallHostFile | MakeHostDirectory | ReplaceFile | RemoveFile
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostFilePlan:
     """The operations, and what uninstalling must know.
 
-    `checksums` is path -> sha256 in hex (`0` for a link); `directories` are those to be made, the
-    outermost first.
+    `items` is everything that the image wants on the host, whatever is there; `checksums` is
+    path -> sha256 in hex (`0` for a link); `directories` are those to be made, the outermost
+    first.
     """
 
-    operations: tuple[InstallHostFile | MakeHostDirectory, ...] = ()
+    operations: tuple[HostOperation, ...] = ()
+    items: tuple[InstallHostFile, ...] = ()
     checksums: Mapping[str, str]
     directories: tuple[str, ...] = ()
 
@@ -47,35 +58,55 @@ def plan_host_files(
     A file that is there already stays as it is, is not ours, and is said, as the predecessor had
     it. Raises HostFileConflict for one that another container installed.
     """
-    owners = {
-        path: other.name.value
-        for other in others
-        if other.record is not None
-        for path in other.record.host_files
-    }
-    entries = {entry.path: entry for entry in tree.walk(HOST_FILES)}
-    operations: list[InstallHostFile | MakeHostDirectory] = []
+    owners = owned_by(others)
+    operations: list[HostOperation] = []
     checksums: dict[str, str] = {}
-    for file in rendered.host_files.files:
-        if owner := owners.get(file.destination):
-            raise HostFileConflict(f"{file.destination} belongs to the container {owner}")
-        if not is_free(file.destination):
-            log.warn(f"File {file.destination} already exists")
+    items = host_items(rendered, tree)
+    for item in items:
+        refuse_owned(item.path, owners)
+        if not is_free(item.path):
+            log.warn(f"File {item.path} already exists")
             continue
-        operation = _operation(file, entries[file.source], tree, rendered)
-        operations.append(operation)
-        content = operation.content
-        checksums[file.destination] = (
-            NO_CONTENT if content is None else hashlib.sha256(content).hexdigest()
-        )
+        operations.append(item)
+        checksums[item.path] = wanted_checksum(item)
     wanted = [path for path in rendered.host_files.directories if is_free(path)]
     operations += [MakeHostDirectory(path=path) for path in wanted]
     paths = [*checksums, *(f"{path}/" for path in wanted)]
     return HostFilePlan(
         operations=tuple(operations),
+        items=items,
         checksums=checksums,
         directories=missing_parents(paths, is_free),
     )
+
+
+def owned_by(others: Sequence[Installed]) -> Mapping[str, str]:
+    """Path -> name of the container that it belongs to."""
+    return {
+        path: other.name.value
+        for other in others
+        if other.record is not None
+        for path in other.record.host_files
+    }
+
+
+def refuse_owned(path: str, owners: Mapping[str, str]) -> None:
+    """Raises HostFileConflict for a file that another container installed."""
+    if owner := owners.get(path):
+        raise HostFileConflict(f"{path} belongs to the container {owner}")
+
+
+def host_items(rendered: Rendered, tree: Tree) -> tuple[InstallHostFile, ...]:
+    """The files and links that the image wants on the host, templated ones rendered."""
+    entries = {entry.path: entry for entry in tree.walk(HOST_FILES)}
+    return tuple(
+        _operation(file, entries[file.source], tree, rendered) for file in rendered.host_files.files
+    )
+
+
+def wanted_checksum(item: InstallHostFile) -> str:
+    """As the record keeps it."""
+    return NO_CONTENT if item.content is None else hashlib.sha256(item.content).hexdigest()
 
 
 def missing_parents(paths: Sequence[str], is_free: Callable[[str], bool]) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from atomic_sys.errors import AtomicSysError, NotFound
 from atomic_sys.fs.atomic import read_file
 from atomic_sys.fs.directory import exists, open_directory, read_link
+from atomic_sys.model.container_state import STATE_DIRECTORY, STATE_LIMIT, ContainerState
 from atomic_sys.model.names import ContainerName
 from atomic_sys.model.record import RECORD_LIMIT, RECORD_NAME, Record
 from atomic_sys.paths import Paths
@@ -167,13 +168,47 @@ def _read(root: int, name: ContainerName, path: str, *, preinstalled: bool) -> I
     )
 
 
-def read_deployment_file(root: int, deployment: str, name: str) -> bytes | None:
+def read_deployment_file(
+    root: int, deployment: str, name: str, limit: int = _CONFIG_LIMIT
+) -> bytes | None:
     """A file of a deployment, None when there is none. Raises OSError."""
     with _directory(root, deployment) as fd:
-        return None if fd is None else read_file(fd, name, _CONFIG_LIMIT)
+        return None if fd is None else read_file(fd, name, limit)
 
 
 def is_free(root: int, path: str) -> bool:
     """Whether nothing is at this path, as seen from inside the root. Raises OSError."""
     directory, _, name = path.rpartition("/")
     return not exists_in(root, directory or ".", name)
+
+
+def number_of(installed: Installed) -> int | None:
+    """The N of the deployment NAME.N that the name leads to; None where it is called otherwise."""
+    match = _DEPLOYMENT.fullmatch(installed.deployment.rpartition("/")[2])
+    ours = match is not None and match["name"] == installed.name.value
+    return int(match["number"]) if match is not None and ours else None
+
+
+def read_deployment(root: int, paths: Paths, name: ContainerName, number: int) -> Installed:
+    """A deployment of the container that may not be the current one. Raises OSError."""
+    return _read(root, name, f"{paths.checkouts}/{name}.{number}", preinstalled=False)
+
+
+def all_deployments(root: int, paths: Paths, container: Installed) -> tuple[Installed, ...]:
+    """The current deployment and the others that are kept. Raises OSError."""
+    with _directory(root, paths.checkouts) as fd:
+        numbers = {} if fd is None else _numbers(fd, container.name)
+    others = (
+        read_deployment(root, paths, container.name, n) for n, kind in numbers.items() if kind
+    )
+    return (container, *(one for one in others if one.deployment != container.deployment))
+
+
+def read_state(root: int, paths: Paths, name: ContainerName) -> ContainerState:
+    """What was decided about the container. Raises InvalidJson, OSError."""
+    directory, file = f"{paths.checkouts}/{STATE_DIRECTORY}", f"{name}.json"
+    with _directory(root, directory) as fd:
+        document = None if fd is None else read_file(fd, file, STATE_LIMIT)
+    if document is None:
+        return ContainerState()
+    return ContainerState.from_json(document, f"{directory}/{file}")

@@ -7,6 +7,8 @@ Directories are paths as seen from inside the root; a name is one component belo
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
+from atomic_sys.model.health import Health
+
 
 class Step(Protocol):
     """What all operations have in common."""
@@ -42,12 +44,16 @@ class CheckOut:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WriteFile:
-    """Put a file in place that must not be there; missing parents are made."""
+    """Put a file in place that must not be there; missing parents are made.
+
+    `before` is what --dry-run compares it with.
+    """
 
     directory: str
     name: str
     content: bytes = field(repr=False)
     mode: int = 0o644
+    before: bytes = field(default=b"", repr=False)
 
     @property
     def path(self) -> str:
@@ -56,6 +62,23 @@ class WriteFile:
 
     def describe(self) -> str:
         return f"write {self.path} ({len(self.content)} bytes)"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplaceFile:
+    """Put a file in place of the one that is there, if there is one; `before` is its content.
+
+    Exactly one of `content` and `target` is given; without a mode the old one stays.
+    """
+
+    path: str
+    content: bytes | None = field(default=None, repr=False)
+    target: str | None = None
+    mode: int | None = None
+    before: bytes = field(default=b"", repr=False)
+
+    def describe(self) -> str:
+        return f"replace {self.path}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,14 +193,53 @@ class Start:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stop:
-    """Stop the unit, and remove what the runtime may still hold of it."""
+    """Stop the unit, and remove what the runtime may still hold of it.
+
+    `again` are the units to be started when the plan is taken back: those that ran before.
+    """
 
     unit: str
     container: str
     runtime: str
+    again: tuple[str, ...] = ()
 
     def describe(self) -> str:
         return f"stop {self.unit}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reenable:
+    """Hook the unit into the boot anew, as its [Install] section now says."""
+
+    unit: str
+
+    def describe(self) -> str:
+        return f"enable {self.unit} anew"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Confirm:
+    """See that the unit stays active for `settle` seconds, and that its health check succeeds."""
+
+    unit: str
+    container: str
+    runtime: str
+    settle: float
+    health: Health | None = None
+
+    def describe(self) -> str:
+        check = "" if self.health is None else " and its health check"
+        return f"wait {self.settle:g} seconds for {self.unit} to prove itself{check}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartDependents:
+    """Start the units that ran before, and that stopping the container stopped too."""
+
+    units: tuple[str, ...]
+
+    def describe(self) -> str:
+        return f"start {', '.join(self.units)}, which ran before"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,7 +265,7 @@ class RemoveEmptyDirectory:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemoveTree:
-    """Remove a deployment."""
+    """Remove a deployment: a directory. Anything else of this name is somebody else's."""
 
     directory: str
     name: str
@@ -216,6 +278,7 @@ Operation: TypeAlias = (
     MakeDirectory
     | CheckOut
     | WriteFile
+    | ReplaceFile
     | InstallHostFile
     | MakeHostDirectory
     | SyncFileSystem
@@ -227,6 +290,9 @@ Operation: TypeAlias = (
     | Disable
     | Start
     | Stop
+    | Reenable
+    | Confirm
+    | StartDependents
     | RemoveFile
     | RemoveEmptyDirectory
     | RemoveTree

@@ -7,7 +7,9 @@ since systemd reads them only when it is told to.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
+from atomic_sys.engine import kept_files
 from atomic_sys.engine.host_files import HostFilePlan, missing_parents
 from atomic_sys.engine.observe import DROP_IN_NAME, Installed, NameState
 from atomic_sys.engine.operations import (
@@ -29,11 +31,20 @@ from atomic_sys.engine.operations import (
     SyncFileSystem,
     WriteFile,
 )
+from atomic_sys.engine.undo import Removal
+from atomic_sys.model.container_state import STATE_DIRECTORY
 from atomic_sys.model.names import ContainerName
 from atomic_sys.model.record import RECORD_NAME, Record
 from atomic_sys.paths import Paths
 from atomic_sys.render.render import Rendered
 from atomic_sys.render.tmpfiles import created_paths
+
+Before: TypeAlias = Callable[[str], bytes]
+
+
+def _nothing(_name: str) -> bytes:
+    return b""
+
 
 SECRET_MODE = 0o600  # of a file with values that are not to be shown
 
@@ -62,25 +73,10 @@ def plan_install(wanted: Wanted, paths: Paths, is_free: Callable[[str], bool]) -
     """The operations that install a container under a name that is free."""
     name, rendered = wanted.name, wanted.rendered
     path = deployment_path(paths, name, wanted.number)
-    secret = SECRET_MODE if rendered.values.secrets else 0o644
-    operations: list[Operation] = [
-        MakeDirectory(directory=paths.checkouts, name=f"{name}.{wanted.number}")
-    ]
-    if rendered.unit is not None:
-        operations.append(CheckOut(image=wanted.image, directory=path))
-    operations.append(
-        WriteFile(directory=path, name="config.json", content=rendered.config, mode=secret)
-    )
-    texts = _texts(wanted, paths)
-    operations += [WriteFile(directory=path, name=own, content=text) for own, _, text in texts]
-    operations += wanted.host_files.operations
-    operations += [
-        WriteFile(directory=path, name=RECORD_NAME, content=wanted.record.to_json(), mode=secret),
-        SyncFileSystem(directory=path),
-    ]
+    operations: list[Operation] = [*fill_deployment(wanted, paths), *wanted.host_files.operations]
     operations += [
         WriteFile(directory=place.rpartition("/")[0], name=place.rpartition("/")[2], content=text)
-        for _, place, text in texts
+        for _, place, text in _texts(wanted, paths)
     ]
     if wanted.drop_in is not None and rendered.unit is not None:
         directory = f"{paths.units}/{name.unit}.d"
@@ -89,6 +85,30 @@ def plan_install(wanted: Wanted, paths: Paths, is_free: Callable[[str], bool]) -
         )
     operations.append(SwapLink(directory=paths.checkouts, name=name.value, target=path))
     return (*operations, *_activation(wanted, paths, is_free))
+
+
+def fill_deployment(wanted: Wanted, paths: Paths, before: Before = _nothing) -> Plan:
+    """The operations that make a new deployment, whole and on the disk, which nobody uses yet.
+
+    `before` gives the content of a file of the deployment that it follows, for --dry-run.
+    """
+    name, rendered = wanted.name, wanted.rendered
+    path = deployment_path(paths, name, wanted.number)
+    secret = SECRET_MODE if rendered.values.secrets else 0o644
+    operations: list[Operation] = [
+        MakeDirectory(directory=paths.checkouts, name=f"{name}.{wanted.number}")
+    ]
+    if rendered.unit is not None:
+        operations.append(CheckOut(image=wanted.image, directory=path))
+    files = [("config.json", rendered.config, secret)]
+    files += [(own, text, 0o644) for own, _, text in _texts(wanted, paths)]
+    files.append((RECORD_NAME, wanted.record.to_json(), secret))
+    operations += kept_files.keep(wanted.host_files.items, path)
+    operations += [
+        WriteFile(directory=path, name=own, content=text, mode=mode, before=before(own))
+        for own, text, mode in files
+    ]
+    return (*operations, SyncFileSystem(directory=path))
 
 
 def _texts(wanted: Wanted, paths: Paths) -> list[tuple[str, str, bytes]]:
@@ -129,7 +149,7 @@ def made_by_tmpfiles(text: str, is_free: Callable[[str], bool]) -> tuple[str, ..
     return missing_parents([f"{path}/" for path in sorted(paths)], is_free)
 
 
-def plan_uninstall(installed: Installed, state: NameState, paths: Paths) -> Plan:
+def plan_uninstall(installed: Installed, state: NameState, paths: Paths) -> tuple[Removal, ...]:
     """The operations that remove a container.
 
     The link goes last: until then the container is found, and it can be tried again. State is kept.
@@ -138,7 +158,7 @@ def plan_uninstall(installed: Installed, state: NameState, paths: Paths) -> Plan
     record = installed.record
     host_files = {} if record is None else record.host_files
     directories = () if record is None else record.host_directories
-    operations: list[Operation] = []
+    operations: list[Removal] = []
     if record is None or record.has_service:
         runtime = paths.runtime if record is None else record.runtime
         operations += [
@@ -159,6 +179,7 @@ def plan_uninstall(installed: Installed, state: NameState, paths: Paths) -> Plan
         *(RemoveFile(path=path, sha256=checksum) for path, checksum in host_files.items()),
         *(RemoveEmptyDirectory(path=path) for path in reversed(directories)),
         *(RemoveTree(directory=paths.checkouts, name=f"{name}.{n}") for n in state.deployments),
+        RemoveFile(path=f"{paths.checkouts}/{STATE_DIRECTORY}/{name}.json"),
         RemoveFile(path=f"{paths.checkouts}/{name}"),
     ]
     return tuple(operations)

@@ -29,11 +29,15 @@ class HostView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deployment:
-    """What a deployment is made of: its name, its directory, and the values the user chose."""
+    """What a deployment is made of: its name, its directory, and the values the user chose.
+
+    `uuid` is that of the deployment before it; a new one is made where there is none.
+    """
 
     name: ContainerName
     directory: str
     user_values: Mapping[str, str]
+    uuid: str | None = None
 
 
 def prepare(
@@ -50,7 +54,7 @@ def prepare(
             image=_image(image, tree, store),
             host=view.host,
             templates=view.templates,
-            uuid=str(uuid.uuid4()),
+            uuid=deployment.uuid or str(uuid.uuid4()),
             user_values=deployment.user_values,
         )
     )

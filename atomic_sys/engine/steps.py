@@ -1,16 +1,19 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """How an operation is performed: the tools that it may use, and the undo it leaves behind.
 
-Each operation registers its undo on the line after the deed, so that whatever fails later finds
-everything that has been done.
+Each operation records its undo before the deed, so that a deed that was cut short is found too.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from functools import singledispatch
 
 from atomic_sys import log
-from atomic_sys.engine.operations import Step
+from atomic_sys.engine.journal import Journal
+from atomic_sys.engine.journal_format import Entry, When, steps_back
+from atomic_sys.engine.operations import RemoveFile, RemoveTree, Step
+from atomic_sys.engine.undo import RestoreFile, Undo
 from atomic_sys.errors import AtomicSysError
 from atomic_sys.systemd.manager import Manager
 
@@ -20,43 +23,88 @@ class Tools:
     """What operations work with.
 
     `root` is the descriptor of the root directory and `root_path` its path; `check_out` links the
-    root file system of a stored image to a new directory `(image, directory fd, name)`; `say` is
-    for lines that are API.
+    root file system of a stored image to a new directory `(image, directory fd, name)`; `backup`
+    opens a copy of the journal; `say` is for lines that are API.
     """
 
     root: int
     root_path: str
     manager: Manager
     check_out: Callable[[str, int, str], None]
+    backup: Callable[[str], AbstractContextManager[int]]
     say: Callable[[str], None]
     start_timeout: float
 
 
-@dataclass(slots=True)
 class UndoLog:
-    """What takes back what was done, the last first."""
+    """What takes back what was done; each step is in the journal before the deed begins.
 
-    _deeds: list[tuple[str, Callable[[], None]]] = field(default_factory=list)
-    _afterwards: dict[str, Callable[[], None]] = field(default_factory=dict)
+    Without a journal nothing is kept: for what is done while taking back.
+    """
 
-    def add(self, what: str, deed: Callable[[], None]) -> None:
-        """Remember how to take back what was just done."""
-        self._deeds.append((what, deed))
+    def __init__(self, journal: Journal | None = None) -> None:
+        self._journal = journal
+        self._entries: list[Entry] = []
 
-    def add_afterwards(self, what: str, deed: Callable[[], None]) -> None:
-        """Remember what must follow, once, when everything has been taken back."""
-        self._afterwards[what] = deed
+    def add(self, undo: Undo) -> None:
+        """Record how to take back what is about to be done."""
+        if not self._covered(undo):
+            self._record(Entry(undo=undo))
 
-    def unwind(self) -> None:
-        """Take everything back. What cannot be taken back is said, and the rest still is."""
-        remaining = [*reversed(self._deeds), *self._afterwards.items()]
-        self._deeds.clear()
-        self._afterwards.clear()
-        for what, deed in remaining:
-            try:
-                deed()
-            except (OSError, AtomicSysError) as error:
-                log.warn(f"could not {what}: {error}")
+    def add_last(self, undo: Undo) -> None:
+        """Record what must follow, once, when everything has been taken back."""
+        self._record(Entry(undo=undo, when=When.LAST))
+
+    def _record(self, entry: Entry) -> None:
+        if self._journal is not None:
+            self._entries.append(entry)
+            self._journal.append(entry)
+
+    def keep(self, parent: int, name: str, path: str) -> None:
+        """Copy a file that is about to go into the journal, and record that it is put back."""
+        if self._journal is not None:
+            kept = self._journal.back_up(parent, name)
+            self.add(
+                RestoreFile(
+                    path=path,
+                    backup=kept.copy,
+                    target=kept.target,
+                    mode=kept.mode,
+                    uid=kept.uid,
+                    gid=kept.gid,
+                )
+            )
+
+    def _covered(self, undo: Undo) -> bool:
+        """Whether it is inside a deployment that goes as a whole."""
+        match undo:
+            case RemoveFile():
+                path = undo.path
+            case RemoveTree():
+                path = f"{undo.directory}/{undo.name}"
+            case _:
+                return False
+        trees = (entry.undo for entry in self._entries)
+        return any(
+            isinstance(tree, RemoveTree) and path.startswith(f"{tree.directory}/{tree.name}/")
+            for tree in trees
+        )
+
+    def steps_back(self) -> tuple[Undo, ...]:
+        """What takes everything back, in the order in which it is to be done."""
+        return steps_back(self._entries)
+
+
+def unwind(steps: Iterable[Undo], tools: Tools) -> bool:
+    """Take everything back; whether all could be. What could not be is said, the rest still is."""
+    complete = True
+    for step in steps:
+        try:
+            perform(step, tools, UndoLog())
+        except (OSError, AtomicSysError) as error:
+            log.warn(f"could not {step.describe()}: {error}")
+            complete = False
+    return complete
 
 
 @singledispatch

@@ -8,7 +8,9 @@ a dot and ends with `.tmp`. Sources: open(2) O_TMPFILE, rename(2), syncfs(2).
 import contextlib
 import ctypes
 import os
+import re
 import secrets
+from collections.abc import Iterator
 
 from atomic_sys.fs.directory import component
 
@@ -33,15 +35,31 @@ def write_file(
 
     It belongs to the caller, unless `owner` (uid, gid) says otherwise. Raises OSError.
     """
+    with _replacing(dfd, name) as fd:
+        write_all(fd, content)
+        if owner is not None:
+            os.fchown(fd, *owner)
+        os.fchmod(fd, mode)  # after fchown(2), which clears bits of it
+
+
+def copy_file(source: int, dfd: int, name: str, *, mode: int, owner: tuple[int, int]) -> None:
+    """The same, with what can be read from `source` on, and user and group id. Raises OSError."""
+    with _replacing(dfd, name) as fd, open(source, "rb", closefd=False) as reader:
+        while chunk := reader.read(1 << 20):
+            write_all(fd, chunk)
+        os.fchown(fd, *owner)
+        os.fchmod(fd, mode)
+
+
+@contextlib.contextmanager
+def _replacing(dfd: int, name: str) -> Iterator[int]:
+    """A new file to write to; it takes the name when the block ends well."""
     temporary = temporary_name(component(name))
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
     fd = os.open(temporary, flags, 0o600, dir_fd=dfd)
     try:
         try:
-            write_all(fd, content)
-            if owner is not None:
-                os.fchown(fd, *owner)
-            os.fchmod(fd, mode)  # after fchown(2), which clears bits of it
+            yield fd
             os.fsync(fd)
         finally:
             os.close(fd)
@@ -65,6 +83,15 @@ def create_file(dfd: int, name: str, content: bytes, mode: int = 0o644) -> None:
     finally:
         os.unlink(temporary, dir_fd=dfd)
     os.fsync(dfd)
+
+
+def sweep(dfd: int, name: str) -> None:
+    """Remove the temporary names that a dead process left beside `name`. Raises OSError."""
+    left = re.compile(rf"\.{re.escape(name)}\.[0-9a-f]{{12}}{re.escape(TEMPORARY_SUFFIX)}")
+    for found in os.listdir(dfd):
+        if left.fullmatch(found):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(found, dir_fd=dfd)
 
 
 def write_all(fd: int, content: bytes) -> None:

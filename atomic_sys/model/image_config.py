@@ -4,8 +4,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from atomic_sys.model import strict_json
+from atomic_sys.model import health, strict_json
 from atomic_sys.model.digest import Digest
+from atomic_sys.model.health import Health
 from atomic_sys.model.strict_json import (
     InvalidJson,
     Json,
@@ -33,6 +34,7 @@ class ImageConfig:
     stop_signal: str = ""
     volumes: tuple[str, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
+    health: Health | None = None
 
 
 def parse(document: bytes) -> ImageConfig:
@@ -59,6 +61,7 @@ def parse(document: bytes) -> ImageConfig:
         stop_signal=_optional(process, "StopSignal", what),
         volumes=tuple(volumes),
         labels=as_string_map(process.get("Labels"), f"{what}: Labels"),
+        health=health.of_image(process.get("Healthcheck") or {}, f"{what}: Healthcheck"),
     )
 
 

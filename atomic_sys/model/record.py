@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from atomic_sys.model import strict_json
+from atomic_sys.model.health import DataVersion, Health
 from atomic_sys.model.strict_json import (
     InvalidJson,
     Json,
@@ -48,6 +49,9 @@ class Record:
     source: str = ""  # where an update asks, with its transport
     signers: tuple[str, ...] = ()
     verdict: Json = None  # of the policy, at install time (contract section 5)
+    health: Health | None = None
+    data_version: DataVersion | None = None
+    from_predecessor: bool = False  # its `values` do not say which of them the user chose
     unknown: Mapping[str, Json] = field(default_factory=dict)
 
     def with_host_files(
@@ -80,6 +84,8 @@ class Record:
             "source": self.source,
             "signers": list(self.signers),
             "verdict": self.verdict,
+            "health": None if self.health is None else self.health.to_json(),
+            "data-version": None if self.data_version is None else self.data_version.to_json(),
         }
         return json.dumps(body, indent=4).encode() + b"\n"
 
@@ -87,7 +93,7 @@ class Record:
     def from_json(cls, document: bytes, what: str) -> "Record":
         """Read a record; `what` names the file in the error. Raises InvalidJson."""
         body = as_object(strict_json.loads(document, what), what)
-        remote = body.get("remote")
+        remote, health, data = (body.get(key) for key in ("remote", "health", "data-version"))
         return cls(
             image=as_string(body.get("image"), f"{what}: image"),
             revision=_text(body, "revision", what),
@@ -108,6 +114,9 @@ class Record:
             source=_text(body, "source", what),
             signers=as_strings(body.get("signers"), f"{what}: signers"),
             verdict=body.get("verdict"),
+            health=None if health is None else Health.from_json(health, f"{what}: health"),
+            data_version=None if data is None else DataVersion.from_json(data, what),
+            from_predecessor="user-values" not in body,
             unknown={key: value for key, value in body.items() if key not in _KNOWN},
         )
 
@@ -133,6 +142,8 @@ _KNOWN = frozenset((
     "use-links",
     "installed-directories",
     "verdict",
+    "health",
+    "data-version",
 ))
 
 

@@ -12,11 +12,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
+from atomic_sys.model.health import Health
 from atomic_sys.model.image_config import ImageConfig
 from atomic_sys.model.strict_json import Json
 from atomic_sys.render import typed
 from atomic_sys.render.limits import TemplateError
-from atomic_sys.render.settings import Health, Readiness, Settings
+from atomic_sys.render.settings import Readiness, Settings
 from atomic_sys.render.tmpfiles import OwnedDirectory
 from atomic_sys.render.typed import ValueType
 from atomic_sys.render.users import User

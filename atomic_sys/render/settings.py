@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from atomic_sys.errors import AtomicSysError, UsageError
 from atomic_sys.model import strict_json
+from atomic_sys.model.health import DataVersion, Health
 from atomic_sys.model.strict_json import (
     InvalidJson,
     Json,
@@ -52,25 +53,6 @@ class DeclaredValue:
     description: str = ""
     required: bool = False
     secret: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Health:
-    """A command run inside the container; the times are in seconds."""
-
-    command: tuple[str, ...]
-    interval: float
-    timeout: float
-    retries: int
-    start_period: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DataVersion:
-    """Which versions of its own data the image reads, and which one it leaves behind."""
-
-    reads: tuple[int, ...]
-    writes: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,7 +103,7 @@ def parse(document: bytes, image: str) -> Settings:
             health=body.get("health", health, None),
             readiness=body.get("readiness", _readiness, None),
             state=body.get("state", _paths, ()),
-            data_version=body.get("dataVersion", _data_version, None),
+            data_version=body.get("dataVersion", DataVersion.from_json, None),
             hooks=body.get("hooks", _hooks, {}),
         )
     except (InvalidJson, UsageError) as error:
@@ -235,15 +217,6 @@ def _paths(value: Json, what: str) -> tuple[str, ...]:
         )
     except ValueError as error:
         raise InvalidJson(f"{what}: {error}") from None
-
-
-def _data_version(value: Json, what: str) -> DataVersion:
-    body = as_object(value, what)
-    reads = strict_json.as_array(body.get("reads"), f"{what}.reads")
-    return DataVersion(
-        reads=tuple(as_integer(item, f"an entry of {what}.reads") for item in reads),
-        writes=as_integer(body.get("writes"), f"{what}.writes"),
-    )
 
 
 def _hooks(value: Json, what: str) -> Mapping[str, tuple[str, ...]]:

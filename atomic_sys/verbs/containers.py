@@ -11,8 +11,10 @@ from atomic_sys.engine.observe import (
     installed,
     observe,
     read_deployment_file,
+    read_state,
     require,
 )
+from atomic_sys.errors import AtomicSysError
 from atomic_sys.host import Host
 from atomic_sys.model.names import ContainerName
 from atomic_sys.systemd.manager import UnitDetails, UnitState
@@ -34,6 +36,7 @@ class Container:
     installed: Installed
     state: str
     command: str
+    held: bool = False
 
     @property
     def running(self) -> bool:
@@ -93,7 +96,17 @@ def _container(found: Installed, states: Mapping[str, UnitState], host: Host) ->
     state = NO_SERVICE
     if _has_service(found):
         state = _STATES.get(states[found.name.unit].active, "inactive")
-    return Container(installed=found, state=state, command=_command(found, host))
+    return Container(
+        installed=found, state=state, command=_command(found, host), held=_held(found, host)
+    )
+
+
+def _held(found: Installed, host: Host) -> bool:
+    """Whether it is held; a broken file is no reason to list nothing."""
+    try:
+        return read_state(host.root, host.paths, found.name).held
+    except (OSError, AtomicSysError):
+        return False
 
 
 def _command(found: Installed, host: Host) -> str:

@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from atomic_sys.engine.observe import installed
+from atomic_sys.engine.observe import all_deployments, installed
 from atomic_sys.errors import AtomicSysError, NotFound, UsageError, doing
 from atomic_sys.host import Host
 from atomic_sys.log import warn
@@ -121,8 +121,9 @@ def prune_images(host: Host) -> PruneReport:
     """
     clean_mounts(host)
     kept = {
-        container.record.commit
+        deployment.record.commit
         for container in installed(host.root, host.paths)
-        if container.record is not None
+        for deployment in all_deployments(host.root, host.paths, container)
+        if deployment.record is not None
     }
     return host.store.prune(keep=kept)

@@ -9,6 +9,7 @@ from functools import partial
 from atomic_sys import log
 from atomic_sys.engine.apply import apply
 from atomic_sys.engine.host_files import plan_host_files
+from atomic_sys.engine.journal_format import Header
 from atomic_sys.engine.observe import Installed, NameState, installed, is_free, observe
 from atomic_sys.engine.operations import Plan
 from atomic_sys.engine.plan import Wanted, deployment_path, made_by_tmpfiles, plan_install
@@ -19,13 +20,14 @@ from atomic_sys.engine.report import Report
 from atomic_sys.engine.sources import stored_identity
 from atomic_sys.errors import AtomicSysError, doing
 from atomic_sys.host import Host
+from atomic_sys.model import image_config
 from atomic_sys.model.names import ContainerName
 from atomic_sys.model.record import Record
 from atomic_sys.model.source import RegistrySource, Source, StoredSource
 from atomic_sys.render.render import Rendered
 from atomic_sys.render.unit import Ordering
-from atomic_sys.store.view import Tree
-from atomic_sys.verbs.support import locate, make_judge, make_tools, make_view, parse_image
+from atomic_sys.store.store import Store
+from atomic_sys.verbs.support import claimed, locate, make_judge, make_view, parse_image
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,16 +62,16 @@ def install(request: Install, host: Host, report: Report) -> InstallResult:
     """
     source = parse_image(request.image)
     name = ContainerName.parse(request.name or source.name.default_container_name)
-    with doing(f"installing {name}"), host.locked(name):
+    with doing(f"installing {name}"), claimed(host, name, report) as transaction:
         state = observe(host.root, host.paths, name)
         if state.installed is not None:
             return _already(request, state.installed)
         _check_free(state, host)
-        pulled = _image(source, request.image, host, report)
+        pulled = find_image(source, request.image, host, report)
         wanted = _wanted(request, state, pulled, host)
         plan = plan_install(wanted, host.paths, partial(is_free, host.root))
         if not request.dry_run:
-            apply(plan, make_tools(host, report))
+            apply(plan, transaction.tools, transaction.journal, Header(what="install"))
     return InstallResult(
         name=name,
         image=request.image,
@@ -103,7 +105,7 @@ def _check_free(state: NameState, host: Host) -> None:
         log.warn(f"{host.paths.vendor_units}/{state.name.unit} will be shadowed by the container's")
 
 
-def _image(source: Source, typed: str, host: Host, report: Report) -> Pulled:
+def find_image(source: Source, typed: str, host: Host, report: Report) -> Pulled:
     """The image, judged: from the store when it is there under the name that was asked for."""
     store, judge = host.store, make_judge(host)
     if isinstance(source, StoredSource):
@@ -132,7 +134,7 @@ def _wanted(request: Install, state: NameState, pulled: Pulled, host: Host) -> W
     rendered = prepare(deployment, image, tree, store, make_view(host, runtime))
     others = installed(host.root, host.paths)
     host_files = plan_host_files(rendered, tree, others, partial(is_free, host.root))
-    record = _record(request, pulled, rendered, tree)
+    record = make_record(request.image, pulled, rendered, store)
     made = made_by_tmpfiles(rendered.tmpfiles or "", partial(is_free, host.root))
     directories = tuple(dict.fromkeys((*host_files.directories, *made)))
     return Wanted(
@@ -148,12 +150,13 @@ def _wanted(request: Install, state: NameState, pulled: Pulled, host: Host) -> W
     )
 
 
-def _record(request: Install, pulled: Pulled, rendered: Rendered, tree: Tree) -> Record:
-    settings, verdict = rendered.settings, pulled.verdict
+def make_record(typed: str, pulled: Pulled, rendered: Rendered, store: Store) -> Record:
+    """The record of a deployment, but for its host files; `typed` is the image's argument."""
+    settings, verdict, image = rendered.settings, pulled.verdict, pulled.image
     return Record(
-        image=request.image,
-        revision=pulled.image.digest.hex,
-        commit=tree.commit,
+        image=typed,
+        revision=image.digest.hex,
+        commit=store.tree(image).commit,
         created=int(time.time()),
         values=rendered.values.all,
         user_values=rendered.values.user,
@@ -162,7 +165,9 @@ def _record(request: Install, pulled: Pulled, rendered: Rendered, tree: Tree) ->
         renamed_files=settings.rename_files,
         use_links=settings.use_links,
         runtime=rendered.values.all["RUNTIME"],
-        source=pulled.image.source or "",
+        source=image.source or "",
         signers=verdict.signers(),
-        verdict=verdict.as_json(request.image),
+        verdict=verdict.as_json(typed),
+        health=settings.health or image_config.parse(store.config(image)).health,
+        data_version=settings.data_version,
     )

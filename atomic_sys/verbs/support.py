@@ -1,21 +1,27 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The engine's parts, put together from a host for the verbs that need them."""
 
+import contextlib
 import os
 import sys
 import sysconfig
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from atomic_sys.engine import sources
+from atomic_sys.engine.journal import Journal
 from atomic_sys.engine.judge import Judge
-from atomic_sys.engine.observe import is_free
+from atomic_sys.engine.observe import find, is_free
 from atomic_sys.engine.prepare import HostView
 from atomic_sys.engine.pull import ImageAt, require_image
+from atomic_sys.engine.recover import recover
 from atomic_sys.engine.report import Report
 from atomic_sys.engine.runtime import check_runtime, runtime_features
 from atomic_sys.engine.steps import Tools
 from atomic_sys.errors import AtomicSysError
 from atomic_sys.host import Host
+from atomic_sys.model.names import ContainerName
 from atomic_sys.model.reference import ImageName
 from atomic_sys.model.source import Source, parse_source
 from atomic_sys.render import render
@@ -47,7 +53,28 @@ def locate(host: Host, source: Source) -> ImageAt:
     return sources.locate(source, host.http, host.registries, host.credentials)
 
 
-def make_tools(host: Host, report: Report) -> Tools:
+class Transaction(NamedTuple):
+    """What changes of one container are made with; `recovered` is a verb that was interrupted."""
+
+    journal: Journal
+    tools: Tools
+    recovered: str | None
+
+
+@contextlib.contextmanager
+def claimed(host: Host, name: ContainerName, report: Report) -> Iterator[Transaction]:
+    """Hold the container's name for the length of the block.
+
+    What a command that died left behind is dealt with first. Raises Busy, AtomicSysError.
+    """
+    with host.locked(name):
+        journal = Journal(host.root, host.paths.checkouts, name)
+        tools = make_tools(host, report, journal)
+        recovered = recover(journal, tools, find(host.root, host.paths, name))
+        yield Transaction(journal, tools, recovered)
+
+
+def make_tools(host: Host, report: Report, journal: Journal) -> Tools:
     """What operations work with."""
 
     def check_out(image: str, dfd: int, name: str) -> None:
@@ -59,6 +86,7 @@ def make_tools(host: Host, report: Report) -> Tools:
         root_path=host.options.root,
         manager=host.manager,
         check_out=check_out,
+        backup=journal.backup,
         say=report.say,
         start_timeout=START_TIMEOUT,
     )

@@ -60,7 +60,7 @@ def write_policy(root: Path, transports: Mapping[str, object]) -> None:
 
 def seen(root: Path) -> dict[str, tuple[object, ...]]:
     """Everything below the root but the store and the empty file of the locks."""
-    hidden = (STORE, f"{CHECKOUTS}/.lock")
+    hidden = (STORE, f"{CHECKOUTS}/.lock", f"{CHECKOUTS}/.journal")
     return {path: what for path, what in listing(root).items() if not path.startswith(hidden)}
 
 

@@ -20,7 +20,7 @@ from tests.host.host import Host
 from tests.host.process import ENVIRONMENT, HostError, run
 
 REPOSITORY = Path(__file__).parents[2]
-SOURCES = ("atomic_sys", "templates", "policy", "completions", "docs", "pyproject.toml",
+SOURCES = ("atomic_sys", "templates", "policy", "completions", "docs", "systemd", "pyproject.toml",
            "setup.cfg", "README.md", "LICENSE")  # fmt: skip
 # Debian's Python then uses /usr/lib/python3/dist-packages, where its own packages are.
 LAYOUT = {"DEB_PYTHON_INSTALL_LAYOUT": "deb", "PYTHONDONTWRITEBYTECODE": "1"}

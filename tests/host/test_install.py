@@ -47,7 +47,8 @@ IMAGES: Mapping[str, tuple[str, Mapping[str, bytes]]] = {
                                   "tmpfiles.template": TMPFILES}),
 }  # fmt: skip
 # The store and what the runtime keeps for itself stay, as the contract has it.
-KEPT = ("/var/lib/containers/atomic/.storage", "/var/lib/containers/atomic/.lock", "/run/runc",
+KEPT = ("/var/lib/containers/atomic/.storage", "/var/lib/containers/atomic/.lock",
+        "/var/lib/containers/atomic/.journal", "/run/runc",
         "/run/installer.pid")  # fmt: skip
 
 

@@ -78,6 +78,36 @@ def test_docker_runs_a_container(running: Story) -> None:
     assert scenario.run_in_docker(running) == "hello from a container\n"
 
 
+def update_etcd(story: Story, value: str, *expect: int) -> str:
+    done = story.type(f"atomic containers update etcd --settle 2 --set {value}", expect=expect)
+    for name in CHAIN:
+        state = story.host.systemctl_show(f"{name}.service", "ActiveState")
+        assert state == {"ActiveState": "active"}, name
+    assert "is healthy" in scenario.ask_etcd(story)["health"]
+    return done.stdout + done.stderr
+
+
+def test_an_update_of_the_first_and_all_come_back(running: Story) -> None:
+    update_etcd(running, "ETCD_HEARTBEAT_INTERVAL=120", 0)
+    assert running.host.path("/var/lib/containers/atomic/etcd.1").is_dir()
+    assert scenario.run_in_docker(running) == "hello from a container\n"
+
+
+def test_an_update_that_fails_and_all_come_back(running: Story) -> None:
+    # The runtime waits for a payload that has ended, until the unit's time is over.
+    quick = "[Service]\nTimeoutStartSec=8\n"
+    running.host.write("/etc/systemd/system/etcd.service.d/quick.conf", quick)
+    said = update_etcd(running, "ETCD_LISTEN_CLIENT_URLS=nonsense", 8)
+    assert (
+        "Rolling back container etcd to the checkout at /var/lib/containers/atomic/etcd.1" in said
+    )
+    assert scenario.run_in_docker(running) == "hello from a container\n"
+    drop_in = running.host.path("/etc/systemd/system/etcd.service.d/quick.conf")
+    drop_in.unlink()
+    drop_in.parent.rmdir()
+    running.host.run(["systemctl", "daemon-reload"])
+
+
 def test_after_a_reboot_all_is_up_in_the_same_order(running: Story) -> None:
     assert_order(scenario.reboot(running))
     assert "is healthy" in scenario.ask_etcd(running)["health"]

@@ -74,7 +74,7 @@ def test_all_options_of_an_installation(asked: list[Install]) -> None:
         ("--system-package maybe", "Invalid --system-package mode.  Accepted values: 'auto', "),
         ("--system-package=build", "--system-package=build: no packages are built"),
         ("--set A", "A"),
-        ("--lock-timeout -1", "invalid _seconds value"),
+        ("--lock-timeout -1", "invalid seconds value"),
         ("--lock-timeout inf", "--lock-timeout"),
         ("another", "another"),
     ],

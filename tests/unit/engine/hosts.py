@@ -6,7 +6,9 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from atomic_sys.engine.journal import Journal
 from atomic_sys.engine.steps import Tools
+from atomic_sys.model.names import ContainerName
 from atomic_sys.model.record import Record
 from atomic_sys.systemd.manager import Change, SystemdError, UnitDetails, UnitState
 
@@ -77,11 +79,17 @@ class FakeManager:
 def make_root(directory: Path) -> Path:
     """A root with the directories that every Debian has."""
     root = directory / "root"
-    for path in (WANTS, "etc/tmpfiles.d", "usr/bin", "var/lib/containers/atomic", "run"):
+    for path in (WANTS, "etc/tmpfiles.d", "usr/bin", "var/lib/containers/atomic/.journal", "run"):
         (root / path).mkdir(parents=True)
+    (root / "var/lib/containers/atomic/.journal").chmod(0o700)
     (root / "etc/hostname").write_text("here\n")
     (root / "bin").symlink_to("usr/bin")
     return root
+
+
+def journal_of(root: int) -> Journal:
+    """The journal of etcd."""
+    return Journal(root, "/var/lib/containers/atomic", ContainerName.parse("etcd"))
 
 
 @contextlib.contextmanager
@@ -100,6 +108,7 @@ def tools_for(root: Path, manager: FakeManager | None = None) -> Iterator[Tools]
             root_path=str(root),
             manager=manager or FakeManager(root),
             check_out=check_out,
+            backup=journal_of(fd).backup,
             say=lambda _line: None,
             start_timeout=1,
         )

@@ -2,6 +2,7 @@
 """All of a plan, or as if it had never begun: whatever fails, and whenever the user interrupts."""
 
 import os
+import shutil
 import signal
 import sys
 import typing
@@ -12,11 +13,12 @@ from types import FrameType
 import pytest
 
 from atomic_sys.engine import apply as apply_module
-from atomic_sys.engine.apply import apply
 from atomic_sys.engine.file_steps import AlreadyThere
 from atomic_sys.engine.interrupts import held
+from atomic_sys.engine.journal_format import Header
 from atomic_sys.engine.operations import (
     CheckOut,
+    Confirm,
     CreateTmpfiles,
     Disable,
     Enable,
@@ -25,22 +27,25 @@ from atomic_sys.engine.operations import (
     MakeHostDirectory,
     Operation,
     Plan,
+    Reenable,
     Reload,
     RemoveEmptyDirectory,
     RemoveFile,
     RemoveTmpfiles,
     RemoveTree,
+    ReplaceFile,
     Start,
+    StartDependents,
     Stop,
     SwapLink,
     SyncFileSystem,
     WriteFile,
 )
-from atomic_sys.engine.steps import Tools, UndoLog, perform
+from atomic_sys.engine.steps import Tools, UndoLog, perform, unwind
 from atomic_sys.errors import AtomicSysError
 from atomic_sys.systemd import tmpfiles
 from tests.support.layers import listing
-from tests.unit.engine.hosts import WANTS, FakeManager, make_root, tools_for
+from tests.unit.engine.hosts import WANTS, FakeManager, journal_of, make_root, tools_for
 
 CHECKOUTS = "/var/lib/containers/atomic"
 DEPLOYMENT = f"{CHECKOUTS}/etcd.0"
@@ -55,11 +60,14 @@ INSTALL: Plan = (
     SyncFileSystem(directory=DEPLOYMENT),
     WriteFile(directory="/etc/systemd/system", name=UNIT, content=b"[Unit]\n"),
     WriteFile(directory=f"/etc/systemd/system/{UNIT}.d", name="50.conf", content=b"[Unit]\n"),
+    ReplaceFile(path="/etc/new", content=b"new"),
     SwapLink(directory=CHECKOUTS, name="etcd", target=DEPLOYMENT),
     Enable(unit=UNIT),
     Reload(),
     CreateTmpfiles(path="/etc/tmpfiles.d/etcd.conf", missing=("/run/etcd", "/run/etcd/data")),
     Start(unit=UNIT, container="etcd", runtime=""),
+    Confirm(unit=UNIT, container="etcd", runtime="", settle=0),
+    StartDependents(units=("flannel.service",)),
 )
 REMOVALS: Plan = (
     Stop(unit=UNIT, container="etcd", runtime="/none"),
@@ -70,6 +78,7 @@ REMOVALS: Plan = (
     Reload(),
     RemoveTmpfiles(path="/etc/tmpfiles.d/etcd.conf"),
     RemoveFile(path="/bin/ctl", sha256="0"),
+    RemoveFile(path="/etc/new"),
     RemoveFile(path="/usr/local/bin/etcdctl"),
     *(
         RemoveEmptyDirectory(path=path)
@@ -78,6 +87,16 @@ REMOVALS: Plan = (
     RemoveTree(directory=CHECKOUTS, name="etcd.0"),
     RemoveFile(path=f"{CHECKOUTS}/etcd"),
 )
+
+
+def apply(plan: Plan, tools: Tools) -> None:
+    """The plan as a transaction of etcd's."""
+    apply_module.apply(plan, tools, journal_of(tools.root), Header(what="install"))
+
+
+def forget(root: Path) -> None:
+    """Remove the journal of an undo that could not do everything."""
+    shutil.rmtree(root / "var/lib/containers/atomic/.journal/etcd", ignore_errors=True)
 
 
 class Broken(AtomicSysError):
@@ -111,7 +130,8 @@ def test_every_operation_can_be_performed_and_described() -> None:
         assert perform.dispatch(operation) is not perform.dispatch(object), operation
     for step in (*INSTALL, *REMOVALS):
         assert step.describe().isprintable()
-    assert {type(step) for step in (*INSTALL, *REMOVALS)} == set(typing.get_args(Operation))
+    used = {type(step) for step in (*INSTALL, *REMOVALS, Reenable(unit=UNIT))}
+    assert used == set(typing.get_args(Operation))
 
 
 def test_what_is_no_operation_is_a_programming_error(root: Path) -> None:
@@ -130,7 +150,9 @@ def test_a_plan_does_what_it_says_and_its_removals_take_it_back(
         assert (root / "usr/bin/ctl").is_symlink()
         assert (root / "usr/local/bin/etcdctl").stat().st_mode & 0o7777 == 0o755
         assert (root / WANTS / UNIT).is_symlink()
-        assert manager.calls == [f"enable {UNIT}", "reload", f"start {UNIT}"]
+        assert manager.calls == [
+            f"enable {UNIT}", "reload", f"start {UNIT}", "start flannel.service",
+        ]  # fmt: skip
         apply(REMOVALS, tools)
     assert fake_tmpfiles == [f"{root}/etc/tmpfiles.d/etcd.conf"]
     (root / "run/etcd/data").rmdir()
@@ -155,7 +177,7 @@ def test_a_failure_after_any_step_leaves_nothing(
         apply(INSTALL, tools)
     assert listing(root) == before
     assert (manager.calls[-1:] == ["reload"]) == (at >= INSTALL.index(Reload()))
-    assert (f"stop {UNIT}" in manager.calls) == (at == len(INSTALL) - 1)
+    assert (f"stop {UNIT}" in manager.calls) == (at >= len(INSTALL) - 3)
 
 
 # Each takes the place that a step wants, before the plan begins.
@@ -178,6 +200,7 @@ def test_what_is_in_the_way_stays_and_nothing_comes(what: str, root: Path) -> No
     manager = FakeManager(root, frozenset({"disable"} if what == "enabled" else ()))
     with tools_for(root, manager) as tools, pytest.raises((AtomicSysError, OSError)):
         apply(INSTALL, tools)
+    forget(root)
     assert listing(root) == before
 
 
@@ -186,6 +209,7 @@ def test_what_systemd_refuses_leaves_nothing(call: str, root: Path) -> None:
     before, manager = listing(root), FakeManager(root, frozenset({call}))
     with tools_for(root, manager) as tools, pytest.raises(AtomicSysError, match=f"{call} is"):
         apply(INSTALL, tools)
+    forget(root)
     assert listing(root) == before
 
 
@@ -199,7 +223,7 @@ def test_a_failed_check_out_takes_its_half_of_a_tree_with_it(root: Path) -> None
 
         broken = Tools(
             root=tools.root, root_path=tools.root_path, manager=tools.manager,
-            check_out=check_out, say=tools.say, start_timeout=1,
+            check_out=check_out, backup=tools.backup, say=tools.say, start_timeout=1,
         )  # fmt: skip
         with pytest.raises(Broken) as caught:
             apply(INSTALL, broken)
@@ -214,6 +238,8 @@ def test_what_cannot_be_taken_back_is_said_and_the_rest_is(
     with tools_for(root, manager) as tools, pytest.raises(AtomicSysError, match="start is broken"):
         apply(INSTALL, tools)
     (root / WANTS / UNIT).unlink()
+    assert (root / "var/lib/containers/atomic/.journal/etcd/log").exists()  # to be tried again
+    forget(root)
     assert listing(root) == before
     assert f"warning: could not disable {UNIT}: disable is broken\n" in capsys.readouterr().err
     # Stopping failed, and still the failure is forgotten; the reload is the last word.
@@ -304,11 +330,14 @@ def test_interrupts_are_kept_back_until_they_are_asked_for() -> None:
 def test_swapping_points_back_what_pointed_elsewhere(root: Path) -> None:
     link = root / "var/lib/containers/atomic/etcd"
     link.symlink_to(f"{CHECKOUTS}/etcd.7")
-    undo = UndoLog()
     with tools_for(root) as tools:
+        journal = journal_of(tools.root)
+        journal.begin(Header(what="update"))
+        undo = UndoLog(journal)
         perform(SwapLink(directory=CHECKOUTS, name="etcd", target="etcd.8"), tools, undo)
         assert os.readlink(link) == "etcd.8"
-        undo.unwind()
+        assert unwind(undo.steps_back(), tools)
+        journal.close()
     assert os.readlink(link) == f"{CHECKOUTS}/etcd.7"
 
 

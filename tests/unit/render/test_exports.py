@@ -5,13 +5,12 @@ import json
 
 import pytest
 
+from atomic_sys.model.health import DataVersion, Health
 from atomic_sys.model.strict_json import Json
 from atomic_sys.render.exports import LIMITS, Exports
 from atomic_sys.render.limits import TemplateError
 from atomic_sys.render.settings import (
-    DataVersion,
     DeclaredValue,
-    Health,
     InvalidSettings,
     Readiness,
     Settings,

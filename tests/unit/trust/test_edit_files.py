@@ -6,6 +6,7 @@ import os
 import signal
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -79,7 +80,7 @@ def test_an_invalid_policy_stays_as_it_is(tmp_path: Path) -> None:
 def test_what_is_no_file_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "policy.json"
     os.mkfifo(path)
-    with pytest.raises(AtomicSysError, match="cannot write .*not a regular file"):
+    with pytest.raises(AtomicSysError, match=r"cannot write .*not a regular file"):
         add(str(path), "a.example")
 
 
@@ -130,9 +131,9 @@ def test_a_kill_at_any_call_loses_nothing(tmp_path: Path, call: str) -> None:
 def _die_at(path: str, call: str) -> None:
     real = os.open
 
-    def die(*args: object, **_: object) -> int:
-        if call == "open" and not str(args[0]).endswith(".tmp"):
-            return real(*args, **_)  # type: ignore[call-overload, no-any-return]  # passed on
+    def die(*arguments: Any, **named: Any) -> int:
+        if call == "open" and not str(arguments[0]).endswith(".tmp"):
+            return real(*arguments, **named)
         os.kill(os.getpid(), signal.SIGKILL)
         return 0
 

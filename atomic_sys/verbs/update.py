@@ -1,0 +1,291 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""`atomic containers update NAME`: ask the source, fill a new deployment, switch, and watch."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from enum import Enum
+
+from atomic_sys.engine.apply import apply
+from atomic_sys.engine.host_changes import plan_host_changes
+from atomic_sys.engine.host_files import HostFilePlan, host_items
+from atomic_sys.engine.journal_format import Header
+from atomic_sys.engine.observe import installed, observe, read_deployment_file
+from atomic_sys.engine.operations import Plan, ReplaceFile
+from atomic_sys.engine.plan import Wanted, deployment_path, fill_deployment, made_by_tmpfiles
+from atomic_sys.engine.prepare import Deployment, prepare, read_exports
+from atomic_sys.engine.pull import Pulled, judge_again, require_image
+from atomic_sys.engine.pull import pull as pull_image
+from atomic_sys.engine.report import Report
+from atomic_sys.engine.sources import stored_identity
+from atomic_sys.engine.switch import Switch, Texts
+from atomic_sys.errors import AtomicSysError, UsageError, doing
+from atomic_sys.host import Host
+from atomic_sys.model.health import can_read
+from atomic_sys.model.names import ContainerName
+from atomic_sys.model.record import RECORD_NAME, Record
+from atomic_sys.model.source import StoredSource
+from atomic_sys.render.render import Rendered, known_names
+from atomic_sys.render.values import FORCED, OVERRIDABLE
+from atomic_sys.verbs.install import make_record
+from atomic_sys.verbs.state import save_state
+from atomic_sys.verbs.support import (
+    Transaction,
+    claimed,
+    locate,
+    make_judge,
+    make_view,
+    parse_image,
+)
+from atomic_sys.verbs.switching import (
+    DEFAULT_SETTLE,
+    Current,
+    RolledBack,
+    Way,
+    collect,
+    current,
+    host_look,
+    next_state,
+    perform,
+    plan,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Update:
+    """What is asked for; `settle` is in seconds. `careful` passes over what failed before."""
+
+    rebase: str | None = None
+    values: Mapping[str, str] = field(default_factory=dict)
+    unset: tuple[str, ...] = ()
+    pull: bool = True
+    roll_back: bool = True
+    settle: float = DEFAULT_SETTLE
+    dry_run: bool = False
+    careful: bool = False
+
+
+class Status(Enum):
+    """What came of it, in the predecessor's words."""
+
+    UPDATED_NOW = "Updated now"
+    UPDATED = "Updated"  # it was already
+    NOT_UPDATED = "Not updated"
+    FAILED = "Failed"
+    UNKNOWN = "Unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpdateResult:
+    """Image ids are digests in hex; `plan` is what a dry run would have done."""
+
+    name: ContainerName
+    status: Status
+    before: str
+    after: str
+    latest: str
+    reason: str = ""
+    plan: Plan | None = None
+
+
+def update(name: ContainerName, request: Update, host: Host, report: Report) -> UpdateResult:
+    """Update a container, or change nothing.
+
+    Raises RolledBack when the new deployment failed and the old one runs again, and AtomicSysError
+    for whatever keeps it from being tried.
+    """
+    with doing(f"updating {name}"), claimed(host, name, report) as transaction:
+        now = current(name, host)
+        if now.state.held:
+            return _not_updated(now, request, "it is held")
+        values = _user_values(now.record, request)
+        pulled = _image(now.record, request, host, report)
+        digest = pulled.image.digest
+        if digest.hex == now.record.revision and values == now.record.user_values:
+            _follow(now, request, pulled, transaction)
+            return _result(now, Status.UPDATED, pulled)
+        if request.careful and now.state.bad == str(digest):
+            return replace(
+                _result(now, Status.NOT_UPDATED, pulled), reason="this image failed before"
+            )
+        fill, switch = _wanted(now, request, values, pulled, host)
+        if request.dry_run:
+            return replace(_result(now, Status.NOT_UPDATED, pulled), plan=plan(fill, switch, host))
+        _switch(fill, switch, request, host, transaction)
+        collect(name, lambda n: n in (now.number, switch.number), transaction, host)
+    return replace(_result(now, Status.UPDATED_NOW, pulled), after=digest.hex)
+
+
+def _follow(now: Current, request: Update, pulled: Pulled, transaction: Transaction) -> None:
+    """Another name for the image that is there already: from now on an update asks that."""
+    source = pulled.image.source or ""
+    if request.rebase is None or request.dry_run or source == now.record.source:
+        return
+    record = replace(now.record, image=request.rebase, source=source)
+    path = f"{now.installed.deployment}/{RECORD_NAME}"
+    written = ReplaceFile(path=path, content=record.to_json())
+    apply((written,), transaction.tools, transaction.journal, Header(what="update"))
+
+
+def _switch(
+    fill: Plan, switch: Switch, request: Update, host: Host, transaction: Transaction
+) -> None:
+    try:
+        perform(fill, switch, host, transaction, Way(verb="update", roll_back=request.roll_back))
+    except RolledBack:
+        # Remembered outside of the transaction, which is as if it had never been.
+        bad = f"sha256:{switch.record.revision}"
+        save_state(switch.name, lambda state: replace(state, bad=bad), host)
+        raise
+
+
+def _result(now: Current, status: Status, pulled: Pulled) -> UpdateResult:
+    before = now.record.revision
+    return UpdateResult(
+        name=now.name, status=status, before=before, after=before, latest=pulled.image.digest.hex
+    )
+
+
+def _not_updated(now: Current, request: Update, reason: str) -> UpdateResult:
+    """A held container; whoever names it has to be told. Raises AtomicSysError."""
+    if not request.careful:
+        raise AtomicSysError(
+            f"{now.name} is held", hint=f"atomic containers unhold {now.name}, then update it"
+        )
+    before = now.record.revision
+    return UpdateResult(
+        name=now.name,
+        status=Status.NOT_UPDATED,
+        before=before,
+        after=before,
+        latest="",
+        reason=reason,
+    )
+
+
+def _user_values(record: Record, request: Update) -> dict[str, str]:
+    """The values the user chose, then and now. Raises UsageError."""
+    values = dict(record.user_values)
+    if record.from_predecessor:
+        values = {name: value for name, value in record.values.items() if name not in _COMPUTED}
+    for name in request.unset:
+        if name not in values:
+            raise UsageError(f"the value {name} was never set", hint="--set sets it")
+        del values[name]
+    return values | dict(request.values)
+
+
+# The predecessor recorded what it had computed among what the user had set.
+_COMPUTED = FORCED | OVERRIDABLE
+
+
+def _image(record: Record, request: Update, host: Host, report: Report) -> Pulled:
+    """The image that the source has now, judged; with --no-pull the one that the store has."""
+    source = parse_image(request.rebase or record.source or record.image)
+    store, judge = host.store, make_judge(host)
+    if request.pull and not isinstance(source, StoredSource):
+        return pull_image(locate(host, source), host.platform, store, judge, report)
+    if request.rebase and store.image(source.name) is None and not isinstance(source, StoredSource):
+        return pull_image(locate(host, source), host.platform, store, judge, report)
+    image = require_image(store, source.name)
+    verdict = judge_again(image, stored_identity(image), judge, store)
+    return Pulled(image=image, verdict=verdict, changed=False)
+
+
+def _wanted(
+    now: Current, request: Update, values: Mapping[str, str], pulled: Pulled, host: Host
+) -> tuple[Plan, Switch]:
+    """Render everything and check it, before anything is changed."""
+    name, store = now.name, host.store
+    number = observe(host.root, host.paths, name).free_number
+    tree = store.tree(pulled.image)
+    if now.record.from_predecessor:
+        known = known_names(read_exports(pulled.image, tree))
+        values = {key: value for key, value in values.items() if key in known}
+    deployment = Deployment(
+        name=name,
+        directory=deployment_path(host.paths, name, number),
+        user_values=values,
+        uuid=now.record.values.get("UUID"),
+    )
+    view = make_view(host, now.record.runtime or host.paths.runtime)
+    rendered = prepare(deployment, pulled.image, tree, store, view)
+    record = make_record(request.rebase or now.record.image, pulled, rendered, store)
+    _check(now, rendered, record)
+    look = host_look(host)
+    others = [one for one in installed(host.root, host.paths) if one.name != name]
+    host_files = plan_host_changes(
+        host_items(rendered, tree), rendered.host_files.directories, now.record, others, look
+    )
+    made = made_by_tmpfiles(rendered.tmpfiles or "", lambda path: look.checksum(path) is None)
+    directories = tuple(dict.fromkeys((*host_files.directories, *made)))
+    record = record.with_host_files(host_files.checksums, directories)
+    wanted = Wanted(
+        name=name,
+        number=number,
+        image=str(pulled.image.name),
+        rendered=rendered,
+        host_files=host_files,
+        record=record,
+    )
+    return _fill(wanted, now, host), _as_switch(wanted, now, host_files, request)
+
+
+def _check(now: Current, rendered: Rendered, record: Record) -> None:
+    """Raises AtomicSysError for an image that cannot follow the one that is there."""
+    if (rendered.unit is not None) != now.record.has_service:
+        raise AtomicSysError(
+            f"the new image of {now.name} {'has no' if rendered.unit is None else 'has a'} service",
+            hint="uninstall the container, and install the new image",
+        )
+    if not can_read(record.data_version, now.record.data_version):
+        raise AtomicSysError(
+            f"the new image of {now.name} cannot read the data that the old one left",
+            hint="update to an image in between, whose dataVersion reads it",
+        )
+
+
+def _fill(wanted: Wanted, now: Current, host: Host) -> Plan:
+    def before(name: str) -> bytes:
+        return read_deployment_file(host.root, now.installed.deployment, name) or b""
+
+    return fill_deployment(wanted, host.paths, before)
+
+
+def _as_switch(wanted: Wanted, now: Current, host_files: HostFilePlan, request: Update) -> Switch:
+    rendered = wanted.rendered
+    return Switch(
+        name=wanted.name,
+        number=wanted.number,
+        record=wanted.record,
+        now=now.texts,
+        next=Texts(
+            unit=None if rendered.unit is None else rendered.unit.encode(),
+            tmpfiles=None if rendered.tmpfiles is None else rendered.tmpfiles.encode(),
+        ),
+        host_files=host_files,
+        state=next_state(now),
+        enabled=now.enabled,
+        running=now.running,
+        settle=request.settle,
+    )
+
+
+def update_all(request: Update, host: Host, report: Report) -> Iterator[UpdateResult]:
+    """Update every container, one after the other; a failure of one does not stop the others."""
+    careful = replace(request, careful=True)
+    for found in installed(host.root, host.paths):
+        if found.preinstalled:
+            continue
+        before = "" if found.record is None else found.record.revision
+        try:
+            yield update(found.name, careful, host, report)
+        except (AtomicSysError, OSError) as error:
+            rolled_back = isinstance(error, RolledBack)
+            yield UpdateResult(
+                name=found.name,
+                status=Status.FAILED if rolled_back else Status.UNKNOWN,
+                before=before,
+                after=before,
+                latest="",
+                reason=str(error),
+            )
