@@ -78,7 +78,7 @@ def lookaside_base(config: LookasideConfig, identity: ImageIdentity) -> str | No
     """
     if identity.transport != "docker":
         return None
-    for section in _sections(config, identity):
+    for section in sections(config, identity):
         if section.lookaside:
             return _checked(section.lookaside, section.source)
     return DEFAULT_LOOKASIDE
@@ -90,7 +90,7 @@ def staging_base(config: LookasideConfig, identity: ImageIdentity) -> str:
     As lookaside_base, but a section's `lookaside-staging` goes before its `lookaside`. Raises
     InvalidLookaside, also for an address that is not a file's.
     """
-    for section in _sections(config, identity):
+    for section in sections(config, identity):
         if address := section.staging or section.lookaside:
             _checked(address, section.source)
             if not address.startswith("file:///"):
@@ -106,13 +106,13 @@ def staging_base(config: LookasideConfig, identity: ImageIdentity) -> str:
 
 def uses_attachments(config: LookasideConfig, identity: ImageIdentity) -> bool:
     """Whether sigstore attachments of this image are read and written; not unless it is said."""
-    for section in _sections(config, identity):
+    for section in sections(config, identity):
         if section.use_sigstore_attachments is not None:
             return section.use_sigstore_attachments
     return False
 
 
-def _sections(config: LookasideConfig, identity: ImageIdentity) -> Iterator[Section]:
+def sections(config: LookasideConfig, identity: ImageIdentity) -> Iterator[Section]:
     """What is said about this image, the most specific first."""
     for scope in identity.scopes:
         if scope in config.docker:
