@@ -23,6 +23,7 @@ def open_host(
         HostOptions(
             root=options.root,
             policy=options.policy,
+            require_signed=options.require_signed,
             registries_conf=options.registries_conf,
             registries_d=options.registries_d,
             authfile=options.authfile,

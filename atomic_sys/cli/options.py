@@ -13,6 +13,7 @@ class GlobalOptions(NamedTuple):
     root: str = "/"
     assume_yes: bool = False
     policy: str | None = None
+    require_signed: bool = False
     registries_conf: str | None = None
     registries_d: str | None = None
     authfile: str | None = None

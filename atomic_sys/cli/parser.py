@@ -117,6 +117,7 @@ def _top_parser() -> Parser:
     add("-y", "--assumeyes", action="store_true", help="answer yes to every question")
     add("--root", default="/", metavar="DIR", help="work on the system below DIR, offline")
     add("--policy", metavar="FILE", help="trust policy instead of /etc/containers/policy.json")
+    add("--require-signed", action="store_true", help="accept only what a signature is asked for")
     add("--registries-conf", metavar="FILE", help="instead of /etc/containers/registries.conf")
     add("--registries.d", metavar="DIR", dest="registries_d", help="where signatures are looked up")
     add("--authfile", metavar="FILE", help="credentials, instead of the user's auth.json")
@@ -156,6 +157,7 @@ def dispatch(argv: Sequence[str]) -> int:
         root=parsed.root,
         assume_yes=parsed.assumeyes,
         policy=parsed.policy,
+        require_signed=parsed.require_signed,
         registries_conf=parsed.registries_conf,
         registries_d=parsed.registries_d,
         authfile=parsed.authfile,

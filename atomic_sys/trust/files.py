@@ -46,6 +46,21 @@ def read_regular(path: str, limit: int) -> tuple[bytes, os.stat_result]:
         os.close(fd)
 
 
+def own_file(path: str | None) -> tuple[str, ...]:
+    """The path of the caller's own configuration, if it is there; it goes before the host's.
+
+    Who becomes root with sudo(8) may keep a home that is another user's, who is not to decide what
+    root trusts: then it is passed over with a warning.
+    """
+    try:
+        if path is None or os.stat(path).st_uid in (0, os.geteuid()):
+            return () if path is None else (path,)
+    except OSError:
+        return ()
+    warn(f"{path} is not used: it belongs to another user")
+    return ()
+
+
 def load_policy(candidates: Sequence[str]) -> LoadedPolicy:
     """The first policy file that exists.
 

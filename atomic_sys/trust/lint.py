@@ -123,7 +123,7 @@ def _open_transport(place: Place) -> Iterator[str]:
         yield "every image that no other scope of the transport names is accepted"
 
 
-def _open_inside(place: Place) -> Iterator[str]:
+def _shadowed(place: Place) -> Iterator[str]:
     """Nothing is inherited: the narrower scope decides alone."""
     if place.transport != "docker" or not place.scope or not place.is_open:
         return
@@ -131,7 +131,7 @@ def _open_inside(place: Place) -> Iterator[str]:
     for wider in (*_wider(place.scope), ""):
         if wider in others:
             if not all(isinstance(one, InsecureAcceptAnything) for one in others[wider]):
-                yield f"it accepts everything, though it is part of {wider or 'docker'}"
+                yield f"it accepts everything, and hides what {wider or 'docker'} asks for"
             return
 
 
@@ -240,7 +240,7 @@ _ERROR, _WARNING = Severity.ERROR, Severity.WARNING
 RULES = (
     Rule("open-default", _ERROR, _open_default),
     Rule("open-transport", _WARNING, _open_transport),
-    Rule("open-inside", _WARNING, _open_inside),
+    Rule("shadowed-scope", _WARNING, _shadowed),
     Rule("unknown-transport", _WARNING, _unknown_transport),
     Rule("dead-scope", _ERROR, _dead_scope),
     Rule("never-met", _ERROR, _never_met),

@@ -1,28 +1,28 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """A verdict, as a value that explains itself.
 
-To a program as JSON, to a human in five lines, to a caller as an error.
+To a program as JSON, to a human in five lines; as an error by trust.explain.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Self
 
-from atomic_sys.errors import Rejected
 from atomic_sys.model.digest import Digest
+from atomic_sys.model.reference import DockerReference
 from atomic_sys.model.strict_json import Json
 
 _MAX_LINES = 5
 
 
 class Cause(Enum):
-    """What kind of thing is wrong, with what the user can do about it."""
+    """What kind of thing is wrong; trust.explain says what the user can do about it."""
 
-    POLICY = "the policy allows no image here; add a requirement that names whom you trust"
-    KEYS = "the policy names keys that cannot be used; repair the key file or the policy"
-    UNSIGNED = "ask for a signature, or look where signatures are stored: registries.d"
-    SIGNATURES = "atomic trust check IMAGE shows each signature and what is wrong with it"
-    UNSUPPORTED = "use signedBy with GPGKeys, or sigstoreSigned"
+    POLICY = "policy"
+    KEYS = "keys"
+    UNSIGNED = "unsigned"
+    SIGNATURES = "signatures"
+    UNSUPPORTED = "unsupported"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,6 +144,17 @@ class Verdict:
             return f"the default of the transport {self.transport}"
         return f"the scope {self.scope} of the transport {self.transport}"
 
+    @property
+    def docker_repository(self) -> str | None:
+        """The name without tag and digest; None for an image that has none."""
+        if self.reference is None:
+            return None
+        return DockerReference.parse(self.reference).name
+
+    def demanding(self, requirement: RequirementVerdict) -> "Verdict":
+        """The verdict with one requirement more."""
+        return replace(self, requirements=(*self.requirements, requirement))
+
     def as_json(self, image: str) -> Json:
         """The document of the contract, section 5; `image` is what the user typed."""
         return {
@@ -180,13 +191,3 @@ class Verdict:
                 if signature.accepted
             )
         )
-
-
-def rejection(verdict: Verdict, image: str) -> Rejected:
-    """The error for an image that was not accepted; `image` is what the user typed."""
-    denied = [requirement for requirement in verdict.requirements if not requirement.accepted]
-    place = f"{verdict.source} ({verdict.place})"
-    if not denied or denied[0].cause is None:
-        return Rejected(f"{image} is rejected by {place}: no requirements", hint=Cause.POLICY.value)
-    reasons = "; ".join(f"{one.kind}: {one.reason}" for one in denied)
-    return Rejected(f"{image} is rejected by {place}: {reasons}", hint=denied[0].cause.value)

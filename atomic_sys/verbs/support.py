@@ -40,6 +40,7 @@ def make_judge(host: Host) -> Judge:
         get=host.http.get_document,
         read_key=host.read_key,
         verifier=host.verifier,
+        require_signed=host.options.require_signed,
     )
 
 

@@ -16,11 +16,12 @@ from atomic_sys.errors import AtomicSysError, ExitCode
 from atomic_sys.model.digest import Digest
 from atomic_sys.model.reference import DockerReference
 from atomic_sys.model.stream import TooLarge
+from atomic_sys.trust.explain import rejection
 from atomic_sys.trust.framing import SignatureBlob, SigstoreAttachment, SimpleSignature
 from atomic_sys.trust.judge import ImageUnderJudgement, judge
 from atomic_sys.trust.policy import parse
 from atomic_sys.trust.scopes import docker_identity, path_identity, select
-from atomic_sys.trust.verdict import Verdict, rejection
+from atomic_sys.trust.verdict import Verdict
 from atomic_sys.trust.verifier import Keyring, Outcome, Refused, Signed
 
 DIGEST = Digest.of(b"manifest")
@@ -140,9 +141,9 @@ def test_accepted(
 @pytest.mark.parametrize(
     ("requirement", "signatures", "reason", "hint"),
     [
-        (REJECT, [], "reject: everything is rejected here", "allows no image"),
-        (A, [], "signedBy: a signature is required, but there is none", "registries.d"),
-        (A, [ATTACHMENT], "none of this kind (1 of another kind)", "registries.d"),
+        (REJECT, [], "reject: everything is rejected here", "trust add --pubkeysfile FILE"),
+        (A, [], "signedBy: a signature is required, but there is none", "show --effective IMAGE"),
+        (A, [ATTACHMENT], "none of this kind (1 of another kind)", "show --effective IMAGE"),
         (A, [signature("CCCC")], "signedBy: signed by the unknown key CCCC", "trust check"),
         (A, [signature("CCCC"), signature("DDDD"), signature("CCCC")],
          "unknown key CCCC; signed by the unknown key DDDD", "trust check"),
