@@ -31,6 +31,7 @@ class Paths:
     registries_conf_d: str = "/etc/containers/registries.conf.d"
     short_name_aliases: str = "/var/cache/containers/short-name-aliases.conf"
     registries_d: str = "/etc/containers/registries.d"
+    image_keys: str = "/etc/pki/containers"  # of those whose images are trusted
     certs_d: str = "/etc/containers/certs.d"
     docker_certs_d: str = "/etc/docker/certs.d"
     units: str = "/etc/systemd/system"

@@ -9,8 +9,8 @@ from atomic_sys.image.layout import LayoutOrigin
 from atomic_sys.image.origin import Origin
 from atomic_sys.image.registry import RegistryOrigin
 from atomic_sys.model.digest import Digest
-from atomic_sys.trust.extension import parse_signatures
 from atomic_sys.trust.explain import rejection
+from atomic_sys.trust.extension import parse_signatures
 from atomic_sys.trust.files import LoadedPolicy
 from atomic_sys.trust.framing import SignatureBlob, frame, unframe
 from atomic_sys.trust.judge import ImageUnderJudgement, judge
@@ -20,7 +20,6 @@ from atomic_sys.trust.scopes import ImageIdentity, select
 from atomic_sys.trust.signatures import Get, read_directory_signatures, read_signatures
 from atomic_sys.trust.verdict import Cause, RequirementVerdict, Verdict
 from atomic_sys.trust.verifier import Verifier
-
 
 _A_SIGNATURE = RequirementVerdict.deny(
     "--require-signed", Cause.POLICY, "no requirement here asks for a signature"

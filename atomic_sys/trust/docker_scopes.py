@@ -13,7 +13,7 @@ from atomic_sys.model.reference import (
     InvalidReference,
     looks_like_domain,
 )
-from atomic_sys.trust.scopes import docker_identity
+from atomic_sys.trust.scopes import ImageIdentity, docker_identity
 
 _WILDCARD = re.compile(r"\*(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)+")
 
@@ -65,11 +65,16 @@ def _path_problem(scope: str) -> str | None:
     return None
 
 
-def enclosing(scope: str) -> tuple[str, ...]:
-    """The scope, and the wider ones that cover it, in the order of the look-up, without "".
+def images_of(scope: str) -> ImageIdentity:
+    """What all images of the scope have in common: it, and the wider scopes that cover it.
 
-    The scope is one without a problem().
+    There are none for a scope with a problem().
     """
+    scopes = () if problem(scope) else _enclosing(scope)
+    return ImageIdentity(transport="docker", scopes=scopes, reference=None)
+
+
+def _enclosing(scope: str) -> tuple[str, ...]:
     if not scope:
         return ()
     if scope.startswith("*."):

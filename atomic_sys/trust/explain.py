@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A rejection for whoever asked for the image: at most five lines, and what can be done about it."""
+"""A rejection, for whoever asked for the image: at most five lines, and what can be done."""
 
 import shlex
 

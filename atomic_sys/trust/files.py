@@ -61,11 +61,11 @@ def own_file(path: str | None) -> tuple[str, ...]:
     return ()
 
 
-def load_policy(candidates: Sequence[str]) -> LoadedPolicy:
-    """The first policy file that exists.
+def find_policy(candidates: Sequence[str]) -> tuple[str, bytes]:
+    """Path and content of the first policy file that exists, whatever is in it.
 
-    Warns when others than its owner can write it. Raises Rejected when there is none, InvalidPolicy
-    for one that is not valid, AtomicSysError for one that cannot be read.
+    Warns when others than its owner can write it. Raises Rejected when there is none,
+    AtomicSysError for one that cannot be read.
     """
     for path in candidates:
         try:
@@ -76,12 +76,20 @@ def load_policy(candidates: Sequence[str]) -> LoadedPolicy:
             raise AtomicSysError(f"cannot read the policy {path}: {error.strerror}") from error
         if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
             warn(f"the policy {path} can be written by others than its owner")
-        return LoadedPolicy(path=path, policy=policy.parse(document, path))
+        return path, document
     raise Rejected(
         f"no trust policy: {' and '.join(candidates)} not found",
-        hint=f"copy /usr/share/atomic-sys/policy/policy.json to {candidates[0]} and add whom you"
-        " trust; the README beside it has recipes",
+        hint="atomic trust default reject makes one; atomic trust add says whom you trust",
     )
+
+
+def load_policy(candidates: Sequence[str]) -> LoadedPolicy:
+    """The first policy file that exists.
+
+    Raises as find_policy() does, and InvalidPolicy for a file that is not valid.
+    """
+    path, document = find_policy(candidates)
+    return LoadedPolicy(path=path, policy=policy.parse(document, path))
 
 
 def read_key_file(path: str) -> bytes:

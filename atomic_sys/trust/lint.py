@@ -13,7 +13,7 @@ from typing import NamedTuple
 from atomic_sys.model.strict_json import Json
 from atomic_sys.trust import docker_scopes, lint_keys
 from atomic_sys.trust.lint_keys import Demand
-from atomic_sys.trust.lookaside import LookasideConfig, Section
+from atomic_sys.trust.lookaside import LookasideConfig, Section, sections
 from atomic_sys.trust.requirements import (
     ExactReference,
     ExactRepository,
@@ -74,11 +74,7 @@ class Place:
 
     def sections(self) -> Iterator[Section]:
         """What registries.d says for images of this scope of docker, the most specific first."""
-        for scope in docker_scopes.enclosing(self.scope or ""):
-            if scope in self.lookaside.docker:
-                yield self.lookaside.docker[scope]
-        if self.lookaside.default is not None:
-            yield self.lookaside.default
+        return sections(self.lookaside, docker_scopes.images_of(self.scope or ""))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,15 +124,11 @@ def _shadowed(place: Place) -> Iterator[str]:
     if place.transport != "docker" or not place.scope or not place.is_open:
         return
     others = place.policy.transports["docker"]
-    for wider in (*_wider(place.scope), ""):
+    for wider in (*docker_scopes.images_of(place.scope).scopes[1:], ""):
         if wider in others:
             if not all(isinstance(one, InsecureAcceptAnything) for one in others[wider]):
                 yield f"it accepts everything, and hides what {wider or 'docker'} asks for"
             return
-
-
-def _wider(scope: str) -> tuple[str, ...]:
-    return () if docker_scopes.problem(scope) else docker_scopes.enclosing(scope)[1:]
 
 
 def _idle(place: Place) -> Iterator[str]:

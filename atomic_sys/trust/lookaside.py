@@ -80,7 +80,7 @@ def lookaside_base(config: LookasideConfig, identity: ImageIdentity) -> str | No
         return None
     for section in sections(config, identity):
         if section.lookaside:
-            return _checked(section.lookaside, section.source)
+            return check_address(section.lookaside, section.source)
     return DEFAULT_LOOKASIDE
 
 
@@ -92,7 +92,7 @@ def staging_base(config: LookasideConfig, identity: ImageIdentity) -> str:
     """
     for section in sections(config, identity):
         if address := section.staging or section.lookaside:
-            _checked(address, section.source)
+            check_address(address, section.source)
             if not address.startswith("file:///"):
                 scheme = address.partition(":")[0]
                 raise InvalidLookaside(
@@ -127,7 +127,8 @@ def signature_address(base: str, reference: DockerReference, digest: Digest, num
     return f"{base.rstrip('/')}/{path}/signature-{number}"
 
 
-def _checked(base: str, source: str) -> str:
+def check_address(base: str, source: str) -> str:
+    """The address of a lookaside store that `source` names. Raises InvalidLookaside."""
     unfit = not base.isprintable() or any(character in base for character in " ?#")
     if unfit or not base.startswith(_SCHEMES):
         raise InvalidLookaside(

@@ -11,7 +11,7 @@ import tempfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from atomic_sys.errors import AtomicSysError, NotFound
+from atomic_sys.errors import AtomicSysError
 
 if TYPE_CHECKING:
     import gnupg
@@ -53,7 +53,7 @@ def list_keys(content: bytes) -> tuple[OpenPgpKey, ...]:
 def export(key_id: str, home: str | None) -> bytes:
     """The public key of this id, fingerprint or mail address in the user's keyring, binary.
 
-    `home` is instead of gpg's own. Raises NotFound, AtomicSysError.
+    `home` is instead of gpg's own. Raises AtomicSysError.
     """
     if home is not None and not os.path.isdir(home):
         raise AtomicSysError(f"The path {home} does not exist")
@@ -62,7 +62,7 @@ def export(key_id: str, home: str | None) -> bytes:
         exported = _gpg(home, []).export_keys(key_id, armor=False)
         content = exported if isinstance(exported, bytes) else exported.encode("latin-1")
     if not content:
-        raise NotFound(
+        raise AtomicSysError(
             f"The public key {key_id} was not found in {home or 'the keyring of gpg'}",
             hint="give a key file, a URL, or the id of a key that gpg --list-keys shows",
         )

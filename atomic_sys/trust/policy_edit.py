@@ -8,7 +8,7 @@ with what the change should make of it, so that an edit that went wrong is never
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from atomic_sys.errors import AtomicSysError, NotFound
+from atomic_sys.errors import AtomicSysError
 from atomic_sys.model.strict_json import Json
 from atomic_sys.trust import json_edit, policy
 from atomic_sys.trust.policy import InvalidPolicy
@@ -48,10 +48,10 @@ def set_scope(
 
 
 def delete_scope(document: bytes, what: str, place: tuple[str, str]) -> bytes:
-    """The document without the requirements at `place`. Raises InvalidPolicy, NotFound."""
+    """The document without the requirements at `place`. Raises InvalidPolicy, AtomicSysError."""
     transport, scope = place
     if scope not in policy.parse(document, what).transports.get(transport, {}):
-        raise NotFound(
+        raise AtomicSysError(
             f"Could not find trust policy defined for {transport} transport {scope}".rstrip(),
             hint="atomic trust show lists what the policy has",
         )

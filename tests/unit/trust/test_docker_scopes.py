@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from atomic_sys.model.reference import DockerReference
-from atomic_sys.trust.docker_scopes import enclosing, problem
+from atomic_sys.trust.docker_scopes import images_of, problem
 from atomic_sys.trust.scopes import docker_identity
 
 DIGEST = "sha256:" + "a" * 64
@@ -81,17 +81,18 @@ def test_every_scope_that_the_look_up_tries_has_no_problem(image: str) -> None:
     scopes = docker_identity(DockerReference.parse(image)).scopes
     for number, scope in enumerate(scopes):
         assert problem(scope) is None
-        assert enclosing(scope) == scopes[number:]
+        assert images_of(scope).scopes == scopes[number:]
 
 
 @pytest.mark.parametrize(
     ("scope", "wider"),
     [
         ("", ()),
+        ("busybox", ()),
         ("*.a.b", ("*.a.b", "*.b")),
         ("a.b:5", ("a.b:5", "*.b")),
         ("docker.io/ns", ("docker.io/ns", "docker.io", "*.io")),
     ],
 )
 def test_enclosing(scope: str, wider: tuple[str, ...]) -> None:
-    assert enclosing(scope) == wider
+    assert images_of(scope).scopes == wider

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from atomic_sys.errors import AtomicSysError, NotFound
+from atomic_sys.errors import AtomicSysError
 from atomic_sys.trust import json_edit
 from atomic_sys.trust.policy import InvalidPolicy, parse
 from atomic_sys.trust.policy_edit import STARTING_POLICY, delete_scope, set_default, set_scope
@@ -134,7 +134,7 @@ def test_bad_requirements_are_refused(
 
 @pytest.mark.parametrize("place", [("docker", "a"), ("atomic", "a"), ("oci", "/a")])
 def test_what_is_not_there_cannot_be_deleted(place: tuple[str, str]) -> None:
-    with pytest.raises(NotFound, match=f"defined for {place[0]} transport {place[1]}"):
+    with pytest.raises(AtomicSysError, match=f"defined for {place[0]} transport {place[1]}"):
         delete_scope(STARTING_POLICY, "p", place)
 
 
