@@ -2,6 +2,7 @@
 """A rejection, for whoever asked for the image: at most five lines, and what can be done."""
 
 import shlex
+from typing import assert_never
 
 from atomic_sys.errors import Rejected
 from atomic_sys.trust.verdict import Cause, RequirementVerdict, Verdict
@@ -56,3 +57,5 @@ def _hint(cause: Cause, verdict: Verdict, image: str) -> str:
             return f"atomic trust check {image} shows each signature and what is wrong with it"
         case Cause.UNSUPPORTED:
             return f"use signedBy with GPGKeys, or sigstoreSigned, in {verdict.source}"
+        case _ as unreachable:
+            assert_never(unreachable)

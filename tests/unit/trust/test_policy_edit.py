@@ -98,6 +98,13 @@ def test_delete_undoes_what_stands_between_others(scope: str) -> None:
     assert delete(whole % ", ".join(entries.values()), scope) == whole % others
 
 
+def test_a_path_leads_somewhere() -> None:
+    with pytest.raises(ValueError, match="an empty path"):
+        json_edit.put("{}", (), None)
+    with pytest.raises(KeyError, match="a"):
+        json_edit.drop('{"b": 1}', ("a", "b"))
+
+
 def test_default_is_replaced_whole() -> None:
     before = '{"default": [{"type": "signedBy", "keyType": "GPGKeys", "keyPath": "/k"}]}'
     after = set_default(before.encode(), "p", [{"type": "reject"}])
