@@ -10,7 +10,7 @@ CACHE  ?= $(HOME)/.cache/atomic-sys
 RUN_PACKAGES := python3-gi python3-pydbus python3-requests python3-yaml python3-jinja2 \
     python3-gnupg python3-cryptography python3-nacl python3-zstandard python3-rich gnupg runc
 TEST_PACKAGES := python3-venv python3-pip systemd systemd-container dbus debootstrap docker-registry ostree \
-    umoci skopeo crun busybox-static iproute2 openssl git strace ca-certificates man-db mandoc
+    umoci skopeo podman crun busybox-static iproute2 openssl git strace ca-certificates man-db mandoc
 
 missing = $(shell for p in $(1); do \
     dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || echo $$p; done)
@@ -25,14 +25,15 @@ help:
 	@echo 'make host         the tests on a real systemd'
 	@echo 'make check        format, lint, types and the floors of the architecture'
 	@echo 'make coverage     the branches of trust/ that tests take; fails below 100 %'
-	@echo 'make bench        measure start-up time, and what a verdict costs'
+	@echo 'make bench        measure start-up, what a verdict costs, and pulls against other programs (20 minutes)'
 	@echo 'make venv         the virtual environment and the packages that the above need'
 	@echo 'make install      install below DESTDIR, to PREFIX ($(PREFIX))'
 
 # Debian's docker-registry and friends must not start as services of this machine: only their programs
 # are wanted, so a policy layer refuses while they are installed (invoke-rc.d(8)).
+packages: WANTED = $(RUN_PACKAGES) $(TEST_PACKAGES)
 packages:
-	@missing="$(strip $(call missing,$(RUN_PACKAGES) $(TEST_PACKAGES)))"; \
+	@missing="$(strip $(call missing,$(WANTED)))"; \
 	if [ -n "$$missing" ]; then \
 	    echo "installing: $$missing"; \
 	    test "$$(id -u)" = 0 || { echo 'make: as root, please: packages are missing' >&2; exit 1; }; \
@@ -72,6 +73,8 @@ demo: venv
 bench: venv
 	$(VENV)/bin/python -m benchmarks.startup
 	$(VENV)/bin/python -m benchmarks.trust
+	$(VENV)/bin/python -m benchmarks.pull_bars
+	$(VENV)/bin/python -m benchmarks.pull
 
 # Every branch of the room that decides whom to believe is taken by some test.
 coverage: venv

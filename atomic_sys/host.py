@@ -54,6 +54,7 @@ class HostOptions:
     registries_d: str | None = None
     authfile: str | None = None
     source_credentials: Password | None = None
+    destination_credentials: Password | None = None
     lock_timeout: float = DEFAULT_LOCK_TIMEOUT
     override_os: str | None = None
     override_arch: str | None = None
@@ -120,10 +121,15 @@ class Host:
     @cached_property
     def credentials(self) -> CredentialLookup:
         """The credentials of whoever runs this, not those below the root."""
-        options = self.options
-        return CredentialLookup(
-            self.environment, named=options.authfile, given=options.source_credentials
-        )
+        return self._credentials(self.options.source_credentials)
+
+    @cached_property
+    def destination_credentials(self) -> CredentialLookup:
+        """The same for where an image is written."""
+        return self._credentials(self.options.destination_credentials)
+
+    def _credentials(self, given: Password | None) -> CredentialLookup:
+        return CredentialLookup(self.environment, named=self.options.authfile, given=given)
 
     @cached_property
     def registries(self) -> Registries:

@@ -21,7 +21,9 @@ def debug_enabled() -> bool:
 
 
 def _say(prefix: str, message: str) -> None:
-    print(f"{prefix}{printable(message)}", file=sys.stderr, flush=True)
+    # One write, or the lines of several threads would run into each other.
+    sys.stderr.write(f"{prefix}{printable(message)}\n")
+    sys.stderr.flush()
 
 
 def debug(message: str) -> None:

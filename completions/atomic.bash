@@ -13,6 +13,14 @@ _atomic_options() {
         ;;
     uninstall) echo '-h --help --storage --lock-timeout' ;;
     pull) echo '-h --help --storage --src-creds --json --lock-timeout' ;;
+    push)
+        echo '-h --help -u --username -p --password --anonymous --insecure --storage --src-creds --dest-creds'
+        echo '--dest-tls-verify --remove-signatures --digestfile -q --quiet --json --authfile --lock-timeout'
+        ;;
+    copy)
+        echo '-h --help -a --all --multi-arch --preserve-digests --src-creds --src-tls-verify --dest-creds'
+        echo '--dest-tls-verify --remove-signatures --digestfile -q --quiet --json --authfile --lock-timeout'
+        ;;
     sign)
         echo '-h --help --sign-by --sign-by-sigstore-private-key --sign-passphrase-file --sign-identity'
         echo '-d --directory -g --gnupghome -a --all --json'
@@ -25,8 +33,9 @@ _atomic_options() {
     'trust delete') echo '-h --help --save-sigstore --sigstoretype --transport --lock-timeout' ;;
     'trust default') echo '-h --help --lock-timeout' ;;
     'trust reset') echo '-h --help -y --assumeyes --lock-timeout' ;;
-    'trust check') echo '-h --help --as --json' ;;
-    'trust audit' | 'trust lint') echo '-h --help --json' ;;
+    'trust check') echo '-h --help --as --src-creds --json' ;;
+    'trust audit') echo '-h --help -n --noheading --json' ;;
+    'trust lint') echo '-h --help --json' ;;
     'trust generate-key') echo '-h --help --output-prefix --sign-passphrase-file' ;;
     login) echo '-h --help -u --username --password-stdin --authfile --lock-timeout' ;;
     logout) echo '-h --help -a --all --authfile --lock-timeout' ;;
@@ -53,6 +62,8 @@ _atomic_options() {
     'images diff') echo '-h --help --storage --json --format' ;;
     'images checkout') echo '-h --help --copy --storage --json --lock-timeout' ;;
     'images tag') echo '-h --help --storage --lock-timeout' ;;
+    'images save') echo '-h --help -o --output --format --storage --lock-timeout' ;;
+    'images load') echo '-h --help -i --input --json --storage --lock-timeout' ;;
     'images update') echo '-h --help -a --all --storage --src-creds --json --lock-timeout' ;;
     'images delete') echo '-h --help -a --all -f --force --storage --lock-timeout' ;;
     'run') echo '-h --help -d --detach --storage' ;;
@@ -72,7 +83,7 @@ _atomic_options() {
 _atomic_words() {
     case $1 in
     '')
-        echo 'install uninstall run stop pull sign login logout inspect list-tags mount unmount fsck'
+        echo 'install uninstall run stop pull push copy sign login logout inspect list-tags mount unmount fsck'
         echo 'containers images trust'
         ;;
     mount)
@@ -84,13 +95,13 @@ _atomic_words() {
     trust) echo 'show add delete default reset check audit lint generate-key' ;;
     'trust default') echo 'accept reject' ;;
     'trust delete') atomic trust show 2>/dev/null | cut -d ' ' -f 1 | grep -v '^\*$' ;;
-    images) echo 'list info version inspect history diff checkout tag help update delete verify prune' ;;
+    images) echo 'list info version inspect history diff checkout tag help save load update delete verify prune' ;;
     uninstall | run | stop | 'containers exec' | 'containers logs' | 'containers ps' | \
         'containers stats' | 'containers status' | 'containers delete' | 'containers verify' | \
         'containers update' | 'containers rollback' | 'containers deployments' | 'containers hold' | \
         'containers unhold') atomic containers list --all -q 2>/dev/null ;;
-    'images delete' | 'images update' | 'images info' | 'images version' | 'images inspect' | 'images history' | \
-        'images diff' | 'images checkout' | 'images tag' | 'images help' | 'images verify') atomic images list -q 2>/dev/null ;;
+    push | 'images delete' | 'images update' | 'images info' | 'images version' | 'images inspect' | 'images history' | \
+        'images diff' | 'images checkout' | 'images tag' | 'images help' | 'images save' | 'images verify') atomic images list -q 2>/dev/null ;;
     esac
 }
 
@@ -99,9 +110,10 @@ _atomic_value() {
     case $1 in
     --root | --registries.d | --directory | --gnupghome) mapfile -t COMPREPLY < <(compgen -d -- "$2") ;;
     --policy | --registries-conf | --authfile | --values | --runtime | --sign-by-sigstore-private-key | \
-        --sign-passphrase-file | --output-prefix | -k | --pubkeys | --pubkeysfile) mapfile -t COMPREPLY < <(compgen -f -- "$2") ;;
+        --sign-passphrase-file | --output-prefix | --digestfile | -k | --pubkeys | --pubkeysfile) mapfile -t COMPREPLY < <(compgen -f -- "$2") ;;
     --storage) mapfile -t COMPREPLY < <(compgen -W ostree -- "$2") ;;
-    --format) mapfile -t COMPREPLY < <(compgen -W json -- "$2") ;;
+    --format) mapfile -t COMPREPLY < <(compgen -W 'json docker-archive oci-archive' -- "$2") ;;
+    -i | --input) mapfile -t COMPREPLY < <(compgen -f -- "$2") ;;
     --type) mapfile -t COMPREPLY < <(compgen -W 'signedBy sigstoreSigned insecureAcceptAnything reject' -- "$2") ;;
     --keytype) mapfile -t COMPREPLY < <(compgen -W GPGKeys -- "$2") ;;
     --require) mapfile -t COMPREPLY < <(compgen -W 'any all' -- "$2") ;;
@@ -117,7 +129,9 @@ _atomic_value() {
             systemctl list-unit-files --plain --no-legend 2>/dev/null | cut -d ' ' -f 1
         )" -- "$2")
         ;;
-    --set | --unset | --rebase | --settle | --to | --filter | --name | --src-creds | --username | --sign-by | --sign-identity | --sigstore | --as | --effective | --lock-timeout | --override-* | -o | --options) COMPREPLY=() ;;
+    --multi-arch) mapfile -t COMPREPLY < <(compgen -W 'system all index-only' -- "$2") ;;
+    --src-tls-verify | --dest-tls-verify) mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$2") ;;
+    --set | --unset | --rebase | --settle | --to | --filter | --name | --src-creds | --dest-creds | --username | --password | --sign-by | --sign-identity | --sigstore | --effective | --as | --lock-timeout | --override-* | -o | --options) COMPREPLY=() ;;
     *) return 1 ;;
     esac
 }

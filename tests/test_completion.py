@@ -82,4 +82,4 @@ def test_values_that_are_paths(tmp_path: Path) -> None:
 
 
 def test_other_name_of_the_program_has_it_too() -> None:
-    assert complete("pu", script=SCRIPT.with_name("atomic-sys.bash")) == {"pull"}
+    assert complete("pul", script=SCRIPT.with_name("atomic-sys.bash")) == {"pull"}

@@ -5,7 +5,7 @@ import os
 
 from atomic_sys.cli.options import GlobalOptions
 from atomic_sys.host import DEFAULT_LOCK_TIMEOUT, Host, HostOptions
-from atomic_sys.image.auth_file import parse_option
+from atomic_sys.image.auth_file import Password, parse_option
 
 
 def open_host(
@@ -13,10 +13,11 @@ def open_host(
     *,
     lock_timeout: float | None = None,
     source_credentials: str | None = None,
+    destination_credentials: str | None = None,
 ) -> Host:
     """The host that the options name; use it as a context manager.
 
-    Raises UsageError for source credentials that are not `USER[:PASSWORD]`.
+    Raises UsageError for credentials that are not `USER[:PASSWORD]`.
     """
     given = options.lock_timeout if lock_timeout is None else lock_timeout
     return Host(
@@ -27,7 +28,8 @@ def open_host(
             registries_conf=options.registries_conf,
             registries_d=options.registries_d,
             authfile=options.authfile,
-            source_credentials=parse_option(source_credentials) if source_credentials else None,
+            source_credentials=_credentials(source_credentials),
+            destination_credentials=_credentials(destination_credentials),
             lock_timeout=DEFAULT_LOCK_TIMEOUT if given is None else given,
             override_os=options.override_os,
             override_arch=options.override_arch,
@@ -35,3 +37,7 @@ def open_host(
         ),
         os.environ,
     )
+
+
+def _credentials(text: str | None) -> Password | None:
+    return None if text is None else parse_option(text)

@@ -3,12 +3,27 @@
 
 import contextlib
 import sys
+import time
 from collections.abc import Callable, Iterator
 
 from atomic_sys.cli.output import Output
 from atomic_sys.engine.report import Report
 from atomic_sys.errors import printable
 from atomic_sys.model.manifest import Descriptor
+
+_REFRESH = 0.1  # seconds between two pictures of the bars
+
+
+class QuietReport:
+    """Nothing at all."""
+
+    def say(self, line: str) -> None:
+        """Nothing is said."""
+
+    @contextlib.contextmanager
+    def transfer(self, descriptor: Descriptor) -> Iterator[Callable[[int], None]]:  # noqa: ARG002 - Report's
+        """Nothing is shown."""
+        yield lambda _size: None
 
 
 class PlainReport:
@@ -43,6 +58,7 @@ class TerminalReport:
         )
 
         self._output = output
+        self._drawn = 0.0
         self.progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -50,6 +66,7 @@ class TerminalReport:
             TransferSpeedColumn(),
             TimeRemainingColumn(),
             console=Console(stderr=True),
+            auto_refresh=False,  # its thread would not live on in the processes that we fork
             transient=True,
             # Else rich would take what is for stdout, wrap it, and print it to stderr.
             redirect_stdout=False,
@@ -67,8 +84,16 @@ class TerminalReport:
     def transfer(self, descriptor: Descriptor) -> Iterator[Callable[[int], None]]:
         """A bar that disappears with the block."""
         task = self.progress.add_task(descriptor.digest.hex[:12], total=descriptor.size)
+
+        def advance(size: int) -> None:
+            self.progress.advance(task, size)
+            now = time.monotonic()
+            if now - self._drawn >= _REFRESH:
+                self._drawn = now
+                self.progress.refresh()
+
         try:
-            yield lambda size: self.progress.advance(task, size)
+            yield advance
         finally:
             self.progress.remove_task(task)
 

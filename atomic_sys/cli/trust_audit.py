@@ -15,19 +15,26 @@ _WORDS = {True: "accepted", False: "rejected", None: "unknown"}
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    add = parser.add_argument
+    add("-n", "--noheading", action="store_true", help="leave out the heading")
+    add("--json", action="store_true", help="print JSON")
     parser.epilog = "exit status: 0 all accepted, 6 some rejected, 1 some could not be judged"
 
 
 def run(arguments: argparse.Namespace, options: GlobalOptions) -> ExitCode:
     """Judge every container."""
+    return run_audit(options, json=arguments.json, heading=not arguments.noheading)
+
+
+def run_audit(options: GlobalOptions, *, json: bool, heading: bool) -> ExitCode:
+    """The same, for `trust check` without an image."""
     with open_host(options) as host:
         found = audit(host)
-    if arguments.json:
+    if json:
         Output(json=True).emit([one.as_json() for one in found])
     else:
         rows = [(one.container, _WORDS[one.accepted], one.reason) for one in found]
-        print_table(_COLUMNS, rows, heading=True, truncate=False)
+        print_table(_COLUMNS, rows, heading=heading, truncate=False)
     return _code(found)
 
 

@@ -3,10 +3,11 @@
 
 import argparse
 
-from atomic_sys.cli import trust_audit
+from atomic_sys.cli.arguments import add_source_credentials
 from atomic_sys.cli.opening import open_host
 from atomic_sys.cli.options import GlobalOptions
 from atomic_sys.cli.output import Output, print_fields
+from atomic_sys.cli.trust_audit import run_audit
 from atomic_sys.errors import ExitCode, UsageError
 from atomic_sys.trust.verdict import RequirementVerdict, SignatureVerdict
 from atomic_sys.verbs.trust_check import Checked, check
@@ -18,6 +19,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("image", nargs="?", metavar="IMAGE", help="default: what every container was made from")
     add("--as", dest="as_name", metavar="NAME", help="judge it as this image of a registry")
     add("--json", action="store_true", help="print JSON")
+    add_source_credentials(parser)
     parser.epilog = "exit status: 0 accepted, 6 rejected, 1 it could not be judged"
 
 
@@ -26,8 +28,8 @@ def run(arguments: argparse.Namespace, options: GlobalOptions) -> ExitCode:
     if arguments.image is None:
         if arguments.as_name is not None:
             raise UsageError("--as needs an image")
-        return trust_audit.run(arguments, options)
-    with open_host(options) as host:
+        return run_audit(options, json=arguments.json, heading=True)
+    with open_host(options, source_credentials=arguments.src_creds) as host:
         found = check(arguments.image, arguments.as_name, host)
     if arguments.json:
         Output(json=True).emit(found.verdict.as_json(found.image))

@@ -23,7 +23,7 @@ def run(arguments: argparse.Namespace, options: GlobalOptions) -> ExitCode:
         found = lint_policy(arguments.file, host)
     output = Output(json=arguments.json)
     if output.json:
-        output.emit(found.as_json())
+        output.emit([finding.as_json() for finding in found.findings])
     else:
         for finding in found.findings:
             output.say(str(finding))

@@ -15,15 +15,10 @@ from atomic_sys.trust.files import LoadedPolicy
 from atomic_sys.trust.framing import SignatureBlob, frame, unframe
 from atomic_sys.trust.judge import ImageUnderJudgement, judge
 from atomic_sys.trust.lookaside import LookasideConfig, uses_attachments
-from atomic_sys.trust.requirements import SignedBy, SigstoreSigned
 from atomic_sys.trust.scopes import ImageIdentity, select
 from atomic_sys.trust.signatures import Get, read_directory_signatures, read_signatures
-from atomic_sys.trust.verdict import Cause, RequirementVerdict, Verdict
+from atomic_sys.trust.verdict import Verdict
 from atomic_sys.trust.verifier import Verifier
-
-_A_SIGNATURE = RequirementVerdict.deny(
-    "--require-signed", Cause.POLICY, "no requirement here asks for a signature"
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +30,7 @@ class Judge:
     get: Get
     read_key: Callable[[str], bytes]
     verifier: Verifier
-    require_signed: bool = False
+    require_signed: bool = False  # also where the policy asks for none
 
     def signatures(
         self, place: ImageIdentity, digest: Digest, origin: Origin | None = None
@@ -78,8 +73,9 @@ class Judge:
             identity=identity, manifest_digest=digest, signatures=signatures
         )
         verdict = judge(selection, image, self.read_key, self.verifier)
-        asks = any(isinstance(one, SignedBy | SigstoreSigned) for one in selection.requirements)
-        return verdict if asks or not self.require_signed else verdict.demanding(_A_SIGNATURE)
+        if self.require_signed and verdict.accepted and not verdict.signers():
+            return verdict.without_signature()
+        return verdict
 
     def demand(
         self,

@@ -1,22 +1,26 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Fetch and import layers, several at once: the first failure stops all of them."""
 
-import threading
+import contextlib
+import time
 from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
 from atomic_sys import log
 from atomic_sys.engine.report import Report
-from atomic_sys.errors import AtomicSysError, doing
+from atomic_sys.errors import doing
 from atomic_sys.image.layer import read_layer
 from atomic_sys.image.origin import Origin
 from atomic_sys.model.digest import Digest
 from atomic_sys.model.manifest import Descriptor
-from atomic_sys.store.images import LayerImport
+from atomic_sys.store.images import LayerImport, LayerReport
+from atomic_sys.store.skeleton import recording
 from atomic_sys.store.store import Store
 
-PARALLEL = 6  # transfers at once, as containers/image has it
+PARALLEL = 6  # transfers at once, as containers/image has it; fewer where there are no processors
+_FEWEST = 2  # while one waits for the network, another one can work
+_TELL_BYTES = 1 << 20  # a message about progress for so many bytes, or after so many seconds
+_TELL_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,64 +31,86 @@ class WantedLayer:
     diff_id: Digest
 
 
-class _Stopped(AtomicSysError):
-    """Another layer failed; this one is of no use any more."""
-
-
 def import_layers(
     wanted: Sequence[WantedLayer], origin: Origin, store: Store, report: Report
 ) -> None:
-    """Fetch the layers and import each into the store.
+    """Fetch the layers and import each into the store, more than one in processes of their own.
 
     Raises the first error of any of them; what the others had begun is dropped. A layer that was
     complete by then stays in the store, for the next attempt.
     """
-    stop = threading.Event()
-
-    def fetch(layer: WantedLayer) -> None:
-        with (
-            doing(f"fetching layer {layer.descriptor.digest}"),
-            report.transfer(layer.descriptor) as advance,
-        ):
-            chunks = _counted(origin.blob(layer.descriptor), advance, stop)
-            stream = read_layer(chunks, diff_id=layer.diff_id)
-            job = LayerImport(
-                digest=layer.descriptor.digest,
-                diff_id=layer.diff_id,
-                compressed_size=layer.descriptor.size,
-            )
-            done = store.import_layer(job, stream)
-        for path in done.left_out:
-            log.warn(f"layer {layer.descriptor.digest}: left out {path}")
-
     for layer in wanted:
         report.say(f"Copying blob {layer.descriptor.digest}")
         report.say(f"Pulling layer {layer.descriptor.digest}")
-    with ThreadPoolExecutor(max(1, min(PARALLEL, len(wanted)))) as pool:
-        # The biggest first: it is the one that everything waits for in the end.
-        order = sorted(wanted, key=lambda layer: layer.descriptor.size, reverse=True)
-        futures = [pool.submit(fetch, layer) for layer in order]
-        try:
-            wait(futures, return_when=FIRST_EXCEPTION)
-        finally:  # also when the user interrupts the wait
-            stop.set()
-            for future in futures:
-                future.cancel()
-    errors = [future.exception() for future in futures if not future.cancelled()]
-    for error in errors:
-        if error is not None and not isinstance(error, _Stopped):
-            raise error
+    if len(wanted) > 1:
+        _import_at_once(wanted, origin, store, report)
+        return
+    for layer in wanted:
+        with report.transfer(layer.descriptor) as advance:
+            _warn(layer, _import(layer, origin, store, advance))
+
+
+def _import_at_once(
+    wanted: Sequence[WantedLayer], origin: Origin, store: Store, report: Report
+) -> None:
+    # Here since it takes 20 ms, and most pulls fetch one layer or none.
+    from atomic_sys.fs.workers import Job, processors, run_all
+
+    def job(layer: WantedLayer) -> Job[LayerReport]:
+        return Job(
+            run=lambda tell: _import(layer, origin, store, _rarely(tell)),
+            telling=report.transfer(layer.descriptor),
+            done=lambda done: _warn(layer, done),
+        )
+
+    # The biggest first: it is the one that everything waits for in the end.
+    order = sorted(wanted, key=lambda layer: layer.descriptor.size, reverse=True)
+    run_all([job(layer) for layer in order], min(PARALLEL, max(_FEWEST, processors())))
+
+
+def _import(
+    layer: WantedLayer, origin: Origin, store: Store, advance: Callable[[int], None]
+) -> LayerReport:
+    with (
+        doing(f"fetching layer {layer.descriptor.digest}"),
+        recording(store.repository) as skeleton,
+    ):
+        chunks = _counted(origin.blob(layer.descriptor), advance)
+        stream = read_layer(chunks, diff_id=layer.diff_id, recorder=skeleton)
+        job = LayerImport(
+            digest=layer.descriptor.digest,
+            diff_id=layer.diff_id,
+            compressed_size=layer.descriptor.size,
+        )
+        return store.import_layer(job, stream, skeleton)
+
+
+def _warn(layer: WantedLayer, done: LayerReport) -> None:
+    for path in done.left_out:
+        log.warn(f"layer {layer.descriptor.digest}: left out {path}")
 
 
 def _counted(
-    chunks: Generator[bytes, None, None], advance: Callable[[int], None], stop: threading.Event
+    chunks: Generator[bytes, None, None], advance: Callable[[int], None]
 ) -> Generator[bytes, None, None]:
     """The same chunks; whoever closes this closes them."""
-    try:
+    with contextlib.closing(chunks):
         for chunk in chunks:
-            if stop.is_set():
-                raise _Stopped("another layer failed")
             advance(len(chunk))
             yield chunk
-    finally:
-        chunks.close()
+
+
+def _rarely(tell: Callable[[int], None]) -> Callable[[int], None]:
+    """The same, with fewer and larger numbers; what is small in the end is not told."""
+    pending = 0
+    last = time.monotonic()
+
+    def advance(size: int) -> None:
+        nonlocal pending, last
+        pending += size
+        now = time.monotonic()
+        if pending >= _TELL_BYTES or now - last >= _TELL_SECONDS:
+            tell(pending)
+            pending, last = 0, now
+
+    return advance

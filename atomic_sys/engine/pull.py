@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Pull an image: fetch its manifest once, judge those bytes, import those layers, name it last."""
 
+import errno
 import json
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from atomic_sys import log
 from atomic_sys.engine.judge import Judge, from_store, stored_form
-from atomic_sys.engine.layers import WantedLayer, import_layers
 from atomic_sys.engine.report import Report
 from atomic_sys.errors import Damaged, NotFound
 from atomic_sys.image.origin import Origin
@@ -18,10 +19,15 @@ from atomic_sys.model.manifest import Descriptor, InvalidManifest
 from atomic_sys.model.platform import Platform
 from atomic_sys.model.reference import ImageName
 from atomic_sys.model.stream import TooLarge
+from atomic_sys.store import space
 from atomic_sys.store.images import ImageToStore, StoredImage
+from atomic_sys.store.space import NoSpace
 from atomic_sys.store.store import Store
 from atomic_sys.trust.scopes import ImageIdentity
 from atomic_sys.trust.verdict import Verdict
+
+if TYPE_CHECKING:  # needed only where there is something to fetch
+    from atomic_sys.engine.layers import WantedLayer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,8 +60,14 @@ def pull(at: ImageAt, platform: Platform, store: Store, judge: Judge, report: Re
     Raises Rejected before a layer byte is fetched when the policy does not accept it, and
     AtomicSysError for whatever else goes wrong; then no name in the store has changed.
     """
-    with store.in_use():  # or a prune might take a layer that is here, but not named yet
-        return _pull(at, platform, store, judge, report)
+    try:
+        with store.in_use():  # or a prune might take a layer that is here, but not named yet
+            return _pull(at, platform, store, judge, report)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        space.give_back(store.repository)
+        raise NoSpace(f"the store's file system is full: {error.strerror}") from error
 
 
 def _pull(at: ImageAt, platform: Platform, store: Store, judge: Judge, report: Report) -> Pulled:
@@ -67,8 +79,14 @@ def _pull(at: ImageAt, platform: Platform, store: Store, judge: Judge, report: R
     stored = _readable(at.name, store)
     if stored is not None and _is_same(stored, digest, store, stored_form(signatures)):
         return Pulled(image=stored, verdict=verdict, changed=False)
+    # Here for the reason above.
+    from atomic_sys.engine.layers import import_layers
+
     raw_config = fetch_config(at.origin, resolved.manifest.config)
     wanted = _wanted(resolved, image_config.parse(raw_config), store)
+    space.require(
+        store.repository, sum(one.descriptor.size for one in wanted)
+    )  # packed: it takes more
     import_layers(wanted, at.origin, store, report)
     image = store.put_image(
         ImageToStore(
@@ -127,8 +145,13 @@ def fetch_config(origin: Origin, descriptor: Descriptor) -> bytes:
     return b"".join(origin.blob(descriptor))
 
 
-def _wanted(resolved: ResolvedImage, config: ImageConfig, store: Store) -> tuple[WantedLayer, ...]:
+def _wanted(
+    resolved: ResolvedImage, config: ImageConfig, store: Store
+) -> "tuple[WantedLayer, ...]":
     """The layers that the store lacks, each once."""
+    # Here for the reason above.
+    from atomic_sys.engine.layers import WantedLayer
+
     layers, diff_ids = resolved.manifest.layers, config.diff_ids
     if len(layers) != len(diff_ids):
         raise InvalidManifest(f"{len(layers)} layers, but {len(diff_ids)} diff ids in the config")

@@ -23,11 +23,13 @@ from atomic_sys.store.fsck import FsckReport
 from atomic_sys.store.images import (
     IMAGES,
     ROOTFS,
+    TARS,
     ImageToStore,
     StoredImage,
     blob_ref,
     image_ref,
     rootfs_ref,
+    tar_ref,
 )
 from atomic_sys.store.integrity import ObjectName
 from atomic_sys.store.store import Store
@@ -52,7 +54,7 @@ class Repair:
 def refs_of(image: StoredImage) -> frozenset[str]:
     """All refs that the image consists of."""
     config = () if image.config_digest is None else (blob_ref(image.config_digest),)
-    layers = map(blob_ref, image.layers)
+    layers = [ref(layer) for layer in image.layers for ref in (blob_ref, tar_ref)]
     return frozenset((image_ref(image.name), rootfs_ref(image.digest), *layers, *config))
 
 
@@ -62,7 +64,8 @@ def plan_repairs(report: FsckReport, images: tuple[StoredImage, ...]) -> Iterato
     What is below a damaged directory cannot be seen, so whatever is damaged has to go, but for what
     the refs of other programs lead to.
     """
-    foreign = [ref.objects for ref in report.broken if not ref.ref.startswith((IMAGES, ROOTFS))]
+    ours = (IMAGES, ROOTFS, TARS)
+    foreign = [ref.objects for ref in report.broken if not ref.ref.startswith(ours)]
     doomed = report.damaged - frozenset().union(*foreign)
     lost = {*(ref.ref for ref in report.broken), *(ref for _, ref in report.incomplete)}
     for image in images:
@@ -142,6 +145,6 @@ def _wanted(repair: Repair, manifest: Manifest, config: bytes) -> tuple[WantedLa
     wanted = {
         layer.digest: WantedLayer(descriptor=layer, diff_id=diff_id)
         for layer, diff_id in zip(manifest.layers, diff_ids, strict=True)
-        if blob_ref(layer.digest) in repair.refs
+        if {blob_ref(layer.digest), tar_ref(layer.digest)} & repair.refs
     }
     return tuple(wanted.values())

@@ -10,6 +10,8 @@ from atomic_sys.errors import UsageError
 from atomic_sys.image.credentials import CredentialLookup
 from atomic_sys.image.dir_image import DirectoryOrigin
 from atomic_sys.image.docker_archive import DockerArchiveOrigin
+from atomic_sys.image.docker_daemon import DockerDaemonOrigin
+from atomic_sys.image.docker_engine import DockerEngine, socket_path
 from atomic_sys.image.http import Http
 from atomic_sys.image.layout import LayoutOrigin
 from atomic_sys.image.origin import Origin
@@ -18,6 +20,7 @@ from atomic_sys.image.registry import RegistryOrigin
 from atomic_sys.model.source import (
     DirectorySource,
     DockerArchiveSource,
+    DockerDaemonSource,
     FileSource,
     LayoutArchiveSource,
     LayoutSource,
@@ -35,8 +38,9 @@ def locate(
     http: Http,
     registries: Registries,
     credentials: CredentialLookup | None = None,
+    docker_host: str | None = None,
 ) -> ImageAt:
-    """The image and the way to it; nothing is fetched.
+    """The image and the way to it; nothing is fetched. `docker_host` is $DOCKER_HOST.
 
     Raises UsageError for an image that only the store has, InvalidRegistries for a blocked one.
     """
@@ -53,10 +57,25 @@ def locate(
             )
         case LayoutSource() | LayoutArchiveSource() | DockerArchiveSource() | DirectorySource():
             return _locate_file(source)
+        case DockerDaemonSource():
+            return ImageAt(
+                name=source.name,
+                source=str(source),
+                origin=DockerDaemonOrigin(source, DockerEngine(socket_path(docker_host))),
+                identity=_daemon_identity(source),
+                place=nameless_identity("docker-daemon"),  # the engine keeps no signatures
+            )
         case StoredSource():
             raise UsageError(f"{source}: it is in the store, and cannot be pulled from there")
         case _:
             assert_never(source)
+
+
+def _daemon_identity(source: DockerDaemonSource) -> ImageIdentity:
+    """Scopes are as for a registry; an image by its id has no name that a policy could know."""
+    if source.reference is None:
+        return nameless_identity("docker-daemon")
+    return replace(docker_identity(source.reference), transport="docker-daemon")
 
 
 def _locate_file(source: FileSource) -> ImageAt:
@@ -114,6 +133,8 @@ def stored_identity(image: StoredImage) -> ImageIdentity:
             return path_identity("dir", source.path)
         case DockerArchiveSource():
             return nameless_identity("docker-archive")
+        case DockerDaemonSource() as source:
+            return _daemon_identity(source)
         case StoredSource():  # a source that no record has
             return docker_identity(RegistrySource(name=image.name).reference)
         case unknown:

@@ -10,7 +10,7 @@ import ctypes
 import os
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from atomic_sys.fs.directory import component
 
@@ -35,8 +35,21 @@ def write_file(
 
     It belongs to the caller, unless `owner` (uid, gid) says otherwise. Raises OSError.
     """
+    write_stream(dfd, name, (content,), mode, owner=owner)
+
+
+def write_stream(
+    dfd: int,
+    name: str,
+    chunks: Iterable[bytes],
+    mode: int = 0o644,
+    *,
+    owner: tuple[int, int] | None = None,
+) -> None:
+    """The same for content that comes in chunks. Raises OSError, and what the chunks raise."""
     with _replacing(dfd, name) as fd:
-        write_all(fd, content)
+        for chunk in chunks:
+            write_all(fd, chunk)
         if owner is not None:
             os.fchown(fd, *owner)
         os.fchmod(fd, mode)  # after fchown(2), which clears bits of it
@@ -149,3 +162,12 @@ def sync_file_system(fd: int) -> None:
     if libc.syncfs(fd) != 0:
         code = ctypes.get_errno()
         raise OSError(code, os.strerror(code))
+
+
+def umask() -> int:
+    """This process's umask, unchanged, from proc(5); all bits where that cannot tell."""
+    with contextlib.suppress(OSError), open("/proc/self/status", encoding="ascii") as stream:
+        for line in stream:
+            if line.startswith("Umask:"):
+                return int(line.split()[1], 8)
+    return 0o777

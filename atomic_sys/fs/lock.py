@@ -41,6 +41,20 @@ def locked(dfd: int, name: str, kind: LockKind, *, timeout: float, what: str) ->
 
 
 @contextlib.contextmanager
+def directory_locked(dfd: int, *, timeout: float, what: str) -> Iterator[None]:
+    """Hold the directory itself exclusively, by flock(2): nothing is left in it.
+
+    `timeout` is in seconds; `what` names it in the error. Raises Busy, OSError.
+    """
+    fd = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=dfd)
+    try:
+        _acquire(lambda: _flock(fd, LockKind.EXCLUSIVE), timeout, what)
+        yield
+    finally:
+        os.close(fd)
+
+
+@contextlib.contextmanager
 def key_locked(dfd: int, name: str, key: str, *, timeout: float, what: str) -> Iterator[None]:
     """Hold one key of the lock file `name` exclusively: any number of locks, and one file.
 
@@ -74,10 +88,16 @@ def _acquire(attempt: Callable[[], bool], timeout: float, what: str) -> None:
         time.sleep(_POLL)
 
 
-def _try(fd: int, kind: LockKind) -> bool:
+def _flock(fd: int, kind: LockKind) -> bool:
     try:
         fcntl.flock(fd, kind.value | fcntl.LOCK_NB)
     except BlockingIOError:
+        return False
+    return True
+
+
+def _try(fd: int, kind: LockKind) -> bool:
+    if not _flock(fd, kind):
         return False
     if _try_range(fd, kind, 0, 0):
         return True

@@ -80,10 +80,14 @@ class _SeekingInput(TarInput):
 
 
 class ArchiveFiles:
-    """The files of the archive at `path`, whose own links have been followed by the caller."""
+    """The files of the archive at `path`, whose own links have been followed by the caller.
 
-    def __init__(self, path: str) -> None:
+    With a descriptor, that file is read, and the path only names it in messages.
+    """
+
+    def __init__(self, path: str, fd: int | None = None) -> None:
         self._path = path
+        self._fd = fd
         self._lock = threading.Lock()
         self._found: Mapping[str, _Extent | str] | None = None
 
@@ -93,16 +97,33 @@ class ArchiveFiles:
 
         Raises InvalidFile, InvalidArchive.
         """
-        with contextlib.ExitStack() as stack:
-            with explained(self._path):
-                fd = stack.enter_context(regular_file(None, self._path)).fileno()
+        with self._opened() as fd:
             extent = self._extent(fd, "/".join(path))
             yield _Section(fd, extent)
 
+    @contextlib.contextmanager
+    def _opened(self) -> Iterator[int]:
+        if self._fd is not None:
+            yield self._fd
+            return
+        with contextlib.ExitStack() as stack:
+            with explained(self._path):
+                fd = stack.enter_context(regular_file(None, self._path)).fileno()
+            yield fd
+
+    def has(self, name: str) -> bool:
+        """Whether there is a regular file of this name. Raises InvalidArchive, InvalidFile."""
+        with self._opened() as fd:
+            try:
+                self._extent(fd, name)
+            except InvalidFile:
+                return False
+        return True
+
     def size(self, name: str) -> int:
         """The size in bytes of a member. Raises InvalidFile, InvalidArchive."""
-        with explained(self._path), regular_file(None, self._path) as stream:
-            return self._extent(stream.fileno(), name).size
+        with self._opened() as fd:
+            return self._extent(fd, name).size
 
     def _extent(self, fd: int, name: str) -> _Extent:
         with self._lock:

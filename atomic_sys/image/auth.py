@@ -87,6 +87,12 @@ class Access:
                 return self._basic
             return self._token(server, self._bearer)
 
+    def widen(self, scope: str) -> None:
+        """Ask for this scope too, from the next token on."""
+        with self._lock:
+            if scope not in self._scopes:
+                self._scopes += (scope,)
+
     def wants_more(self, header: str | None) -> bool:
         """Whether the refusal names a scope that was not asked for yet."""
         scope = missing_scope(parse_challenges(header or ""))
@@ -157,7 +163,7 @@ class Access:
         request = _token_request(realm, challenge.parameters.get("service"), self._scopes, known)
         # Whoever runs a registry with certificates of their own has such a token server as well.
         request = replace(request, tls=server.tls, trust_as=server.host)
-        with self._http.get(request) as response:
+        with self._http.send(request) as response:
             if response.status in (400, 401, 403) and known is not None:
                 who = known.user if isinstance(known, Password) else "the identity token"
                 raise AccessDenied(f"{server.host} does not accept the credentials of {who}")

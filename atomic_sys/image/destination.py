@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What every place that images are written to can do; the counterpart of `origin`.
 
-Blobs come first, then manifests, instances before the index that names them, then signatures; the
-image has its name, where there is one, only when finish() has returned. Whoever leaves without
-finish() leaves nothing that anybody would take for an image.
+Blobs come first, then manifests, instances before the index that names them; signatures at any
+time. The image has its name, where there is one, only when finish() has returned. Whoever leaves
+without finish() leaves nothing that anybody would take for an image. Each manifest that is written
+has its own media type as `content_type`.
 """
 
 from collections.abc import Iterable
@@ -22,7 +23,7 @@ class Destination(Protocol):
         """What to call it in a message."""
 
     def has_blob(self, blob: Descriptor) -> bool:
-        """Whether the blob need not be sent: it is there, or was taken from a neighbour.
+        """Whether the blob need not be sent: it is there, came from a neighbour, or is foreign.
 
         Raises AtomicSysError.
         """
@@ -30,14 +31,17 @@ class Destination(Protocol):
     def put_blob(self, blob: Descriptor, chunks: Iterable[bytes]) -> None:
         """Write the blob; `chunks` raises unless it is what the descriptor promises.
 
-        May be called by several threads at once, for different blobs. Raises AtomicSysError.
+        May be called by several threads at once, for different blobs, and again for one that
+        ended with Temporary, with all its chunks. Raises AtomicSysError.
         """
 
     def put_manifest(self, manifest: RawManifest) -> None:
         """Write a manifest or an index, to be found by its digest. Raises AtomicSysError."""
 
     def put_signatures(self, digest: Digest, signatures: tuple[bytes, ...]) -> None:
-        """Write the signatures of the manifest with this digest, as OpenPGP messages.
+        """Write the signatures of the manifest with this digest, as a `dir:` image has them.
+
+        OpenPGP messages are plain, sigstore attachments framed.
 
         Raises AtomicSysError where there is no place for them; never for an empty tuple.
         """

@@ -15,8 +15,9 @@ from atomic_sys.model.manifest import MANIFEST_LIMIT, Descriptor
 from atomic_sys.model.source import DirectorySource
 from atomic_sys.model.stream import Reader, read_limited, verified
 
-_VERSION = b"Directory Transport Version: 1."
-_VERSION_LIMIT = 4096  # bytes of the file version
+MANIFEST = "manifest.json"
+VERSION = b"Directory Transport Version: 1."
+VERSION_LIMIT = 4096  # bytes of the file version
 
 
 class InvalidDirectory(AtomicSysError):
@@ -41,10 +42,10 @@ class DirectoryOrigin:
         Raises InvalidDirectory, TooLarge, or ContentMismatch.
         """
         with self._file("version") as stream:
-            version = read_limited(stream, _VERSION_LIMIT, "version")
-        if not version.startswith(_VERSION):
+            version = read_limited(stream, VERSION_LIMIT, "version")
+        if not version.startswith(VERSION):
             raise InvalidDirectory(f"{self.description}: unknown version {version[:80]!r}")
-        name = "manifest.json" if digest is None else f"{digest.hex}.manifest.json"
+        name = MANIFEST if digest is None else f"{digest.hex}.{MANIFEST}"
         with self._file(name) as stream:
             raw = read_limited(stream, MANIFEST_LIMIT, name)
         return RawManifest.checked(raw, expected=digest, content_type=None)

@@ -59,9 +59,9 @@ class _Opened:
 class DockerArchiveOrigin:
     """One image of an archive; safe for threads. The archive is looked at once."""
 
-    def __init__(self, source: DockerArchiveSource) -> None:
+    def __init__(self, source: DockerArchiveSource, files: ArchiveFiles | None = None) -> None:
         self._source = source
-        self._files = ArchiveFiles(source.path)
+        self._files = files or ArchiveFiles(source.path)
         self._lock = threading.Lock()
         self._opened: _Opened | None = None
 
@@ -99,7 +99,7 @@ class DockerArchiveOrigin:
             return self._opened
 
     def _read(self) -> _Opened:
-        entry = self._choose(self._entries())
+        entry = self._choose(_entries(self._files))
         with self._files.open(entry.config) as stream:
             config = read_limited(stream, CONFIG_LIMIT, "image config")
         diff_ids = image_config.parse(config).diff_ids
@@ -114,12 +114,6 @@ class DockerArchiveOrigin:
             config=config,
             layers=dict(zip(diff_ids, entry.layers, strict=True)),
         )
-
-    def _entries(self) -> tuple[_Entry, ...]:
-        with self._files.open("manifest.json") as stream:
-            document = read_limited(stream, LIST_LIMIT, "manifest.json")
-        entries = as_array(strict_json.loads(document, "manifest.json"), "manifest.json")
-        return tuple(_entry(entry) for entry in entries)
 
     def _choose(self, entries: tuple[_Entry, ...]) -> _Entry:
         """The one that the reference names; without a reference, the only one."""
@@ -151,6 +145,21 @@ class DockerArchiveOrigin:
                         f"{self.description}: a layer of more than {UNPACKED_LIMIT} bytes"
                     )
         return size
+
+
+def names_in(files: ArchiveFiles) -> tuple[tuple[DockerReference, ...], ...]:
+    """The names of each image of the archive. Raises InvalidDockerArchive, InvalidReference."""
+    return tuple(
+        tuple(DockerReference.parse(tag).with_default_tag() for tag in entry.tags)
+        for entry in _entries(files)
+    )
+
+
+def _entries(files: ArchiveFiles) -> tuple[_Entry, ...]:
+    with files.open("manifest.json") as stream:
+        document = read_limited(stream, LIST_LIMIT, "manifest.json")
+    entries = as_array(strict_json.loads(document, "manifest.json"), "manifest.json")
+    return tuple(_entry(entry) for entry in entries)
 
 
 def _entry(value: Json) -> _Entry:

@@ -30,7 +30,7 @@ def foreign_urls(descriptor: Descriptor) -> tuple[str, ...]:
 @contextlib.contextmanager
 def open_url(http: Http, url: str, headers: Mapping[str, str]) -> Iterator[Response]:
     """The answer: 200, or 206 where there are headers. Raises NetworkError for any other."""
-    with http.get(Request(url=url, headers=headers)) as response:
+    with http.send(Request(url=url, headers=headers)) as response:
         if response.status != 200 and not (headers and response.status == 206):
             raise response.failure("a foreign layer")
         yield response

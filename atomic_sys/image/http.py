@@ -8,13 +8,15 @@ redirect leads from https to http. The environment's proxies are used; its netrc
 """
 
 import contextlib
+import os
 import re
 import socket
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from enum import Enum
 from typing import TYPE_CHECKING, Self
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 from atomic_sys import __version__
 from atomic_sys.image.certificates import Certificates
@@ -25,11 +27,12 @@ if TYPE_CHECKING:  # only for its types: the import takes 80 ms
     import requests
 
 CONNECT_TIMEOUT = 15.0  # seconds
-READ_TIMEOUT = 60.0  # seconds without a byte
+READ_TIMEOUT = 60.0  # seconds without a byte, in either direction
 MAX_REDIRECTS = 5
 USER_AGENT = f"atomic-sys/{__version__}"
 _OBJECT = re.compile(r"^<[^<>]* object at 0x[0-9a-f]+>: ")
 _REDIRECTS = (301, 302, 303, 307, 308)
+_KEEP_METHOD = (307, 308)
 
 
 class ConnectionFailed(NetworkError):
@@ -40,18 +43,41 @@ class Unreachable(ConnectionFailed, Temporary):
     """Nobody answered, but somebody may yet."""
 
 
+class Method(Enum):
+    """What is done with a URL."""
+
+    GET = "GET"
+    HEAD = "HEAD"
+    POST = "POST"
+    PUT = "PUT"
+    PATCH = "PATCH"
+    DELETE = "DELETE"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stream:
+    """A body of `size` bytes that comes in chunks and can be sent once."""
+
+    chunks: Iterable[bytes] = field(repr=False)
+    size: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What to GET, or to POST where there is a form; nothing is redirected with a form.
+    """What to do; a form is POSTed, and nothing is redirected with it.
 
     `headers` may hold an Authorization, which stays with the host of `url`. `trust_as` is a
-    `HOST[:PORT]` whose certificate authorities count here too.
+    `HOST[:PORT]` whose certificate authorities count here too. `patience` is how many seconds may
+    pass without a byte.
     """
 
     url: str
+    method: Method = Method.GET
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     tls: Tls = Tls.VERIFIED
     form: Mapping[str, str] | None = field(default=None, repr=False)
+    body: bytes | Stream | None = field(default=None, repr=False)
+    patience: float = READ_TIMEOUT
     trust_as: str | None = None
 
 
@@ -62,7 +88,7 @@ class Http:
         """`certificates` gives those for a `HOST[:PORT]`, which no other host gets to see."""
         self._certificates = certificates or (lambda _: Certificates())
         self._lock = threading.Lock()
-        self._idle: dict[tuple[Tls, Certificates], list[requests.Session]] = {}
+        self._idle: dict[tuple[int, Tls, Certificates], list[requests.Session]] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -79,10 +105,11 @@ class Http:
             session.close()
 
     @contextlib.contextmanager
-    def get(self, request: Request) -> Iterator[Response]:
+    def send(self, request: Request) -> Iterator[Response]:
         """The answer, whatever its status, after the redirects; the connection ends with the block.
 
-        Raises NetworkError; ConnectionFailed when there is no answer at all.
+        Raises NetworkError; ConnectionFailed when there is no answer at all; and what the chunks of
+        a stream raise. A stream is sent once: a redirect in the answer to it is an error.
         """
         for _ in range(MAX_REDIRECTS + 1):
             with self._session(request) as session:
@@ -91,7 +118,7 @@ class Http:
                     if response.status not in _REDIRECTS:
                         yield response
                         return
-                    request = _redirected(request, response.header("Location"))
+                    request = _redirected(request, response)
                 finally:
                     response.close()
         raise NetworkError(f"{_shown(request.url)}: more than {MAX_REDIRECTS} redirects")
@@ -101,7 +128,7 @@ class Http:
 
         Raises NetworkError for any other status than 200 and 404, TooLarge above the limit.
         """
-        with self.get(Request(url=url)) as response:
+        with self.send(Request(url=url)) as response:
             if response.status == 404:
                 return None
             if response.status != 200:
@@ -119,7 +146,8 @@ class Http:
             more = self._certificates(request.trust_as).authorities
             both = dict.fromkeys((*certificates.authorities, *more))
             certificates = replace(certificates, authorities=tuple(both))
-        key = (request.tls, certificates)
+        # A forked process has its parent's connections too, but must not talk on them.
+        key = (os.getpid(), request.tls, certificates)
         with self._lock:
             idle = self._idle.setdefault(key, [])
             session = idle.pop() if idle else None
@@ -139,21 +167,47 @@ def _send(session: "requests.Session", request: Request) -> Response:
 
     server = _checked(request.url)
     headers = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity"} | dict(request.headers)
+    sending = _Sending(request.body) if isinstance(request.body, Stream) else None
+    body = sending if isinstance(request.body, Stream) else request.body
     try:
         answer = session.request(
-            "GET" if request.form is None else "POST",
+            request.method.value if request.form is None else "POST",
             request.url,
             headers=headers,
-            data=request.form,
+            data=request.form or body,
             stream=True,
             allow_redirects=False,
-            timeout=(CONNECT_TIMEOUT, READ_TIMEOUT),
+            timeout=(CONNECT_TIMEOUT, request.patience),
             proxies=requests.utils.get_environ_proxies(request.url),
         )
     except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+        if sending is not None and sending.failure is not None:
+            raise sending.failure from None  # the network is not to blame
         kind = Unreachable if _may_pass(error) else ConnectionFailed
         raise kind(f"cannot reach {server}: {_reason(error)}") from error
     return Response(answer)
+
+
+class _Sending:
+    """A stream as requests sends one, with its Content-Length; `failure` is what its source said.
+
+    An empty one is false, since requests would send it without a length.
+    """
+
+    def __init__(self, stream: Stream) -> None:
+        self.len = stream.size
+        self.failure: Exception | None = None
+        self._chunks = stream.chunks
+
+    def __bool__(self) -> bool:
+        return self.len > 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        try:
+            yield from self._chunks
+        except Exception as error:
+            self.failure = error
+            raise
 
 
 def _checked(url: str) -> str:
@@ -168,13 +222,18 @@ def _checked(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
-def _redirected(request: Request, location: str | None) -> Request:
+def _redirected(request: Request, response: Response) -> Request:
     """The request that a redirect asks for."""
-    if not location:
+    url = response.location()
+    if url is None:
         raise NetworkError(f"{_shown(request.url)}: a redirect to nowhere")
     if request.form is not None:
         raise NetworkError(f"{_shown(request.url)}: a redirect of what is meant for it alone")
-    url = urljoin(request.url, location)
+    if request.method not in (Method.GET, Method.HEAD):
+        if response.status not in _KEEP_METHOD:
+            raise NetworkError(f"{_shown(request.url)}: a redirect that would be another request")
+        if isinstance(request.body, Stream):
+            raise NetworkError(f"{_shown(request.url)}: a redirect of what cannot be sent again")
     old, new = _checked(request.url), _checked(url)
     if old.startswith("https:") and not new.startswith("https:"):
         raise NetworkError(f"{old} redirects to {new}: refusing to leave https")

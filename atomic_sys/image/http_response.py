@@ -7,6 +7,7 @@ A body that is shorter than its Content-Length is an error here, whatever the li
 import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
+from urllib.parse import urljoin
 
 from atomic_sys.errors import AtomicSysError
 from atomic_sys.model.stream import TooLarge
@@ -48,6 +49,7 @@ class Response:
     def __init__(self, answer: "requests.Response") -> None:
         self._answer = answer
         self.status = answer.status_code
+        self.url = answer.url  # after the redirects
 
     def close(self) -> None:
         """Give the connection back, or close it when the body was not read to its end."""
@@ -56,6 +58,17 @@ class Response:
     def header(self, name: str) -> str | None:
         """The value of a header, if there is one."""
         return self._answer.headers.get(name)
+
+    def location(self) -> str | None:
+        """The address in `Location`, which may be a relative one, if there is any.
+
+        Raises NetworkError for one that is no address.
+        """
+        text = self.header("Location")
+        try:
+            return urljoin(self.url, text) if text else None
+        except ValueError:
+            raise NetworkError(f"the server sends us to {one_line(text or '')!r}") from None
 
     def chunks(self) -> Iterator[bytes]:
         """The body as it came over the wire.

@@ -21,6 +21,7 @@ from atomic_sys.image.layer_path import (
     decoded,
     whiteout,
 )
+from atomic_sys.image.skeleton import Watch
 from atomic_sys.image.tar import Kind, Member, TarInput, TarReader
 from atomic_sys.image.tar_header import InvalidLayer
 from atomic_sys.model.digest import Digest
@@ -33,6 +34,7 @@ from atomic_sys.model.layer import (
     RegularFile,
     SpecialFile,
     Symlink,
+    TarRecorder,
 )
 from atomic_sys.model.stream import ContentMismatch
 
@@ -40,15 +42,22 @@ DEFAULT_LIMITS = LayerLimits()
 
 
 def read_layer(
-    chunks: Iterable[bytes], *, diff_id: Digest | None, limits: LayerLimits = DEFAULT_LIMITS
+    chunks: Iterable[bytes],
+    *,
+    diff_id: Digest | None,
+    limits: LayerLimits = DEFAULT_LIMITS,
+    recorder: TarRecorder | None = None,
 ) -> LayerStream:
     """The entries of a layer, from its blob; without a diff id, none is computed.
+
+    A recorder is told what else the archive is made of; see image/skeleton.py.
 
     Closing the stream early closes `chunks` too. Raises InvalidLayer (LimitExceeded),
     InvalidCompression, ContentMismatch for another diff id, and whatever `chunks` raises.
     """
     with contextlib.closing(read_ahead(_unpacked(chunks, diff_id, limits))) as stream:
-        source = TarInput(stream)
+        watch = None if recorder is None else Watch(recorder)
+        source = TarInput(stream if watch is None else watch.chunks(stream))
         paths = Paths(limits)
         left = limits.entries
         for member in TarReader(source).members():
@@ -56,7 +65,12 @@ def read_layer(
             if left < 0:
                 raise LimitExceeded(f"more than {limits.entries} entries in one layer")
             entry = _entry(member, paths)
-            yield entry, source.content(member.size) if type(entry) is RegularFile else ()
+            if type(entry) is not RegularFile:
+                yield entry, ()
+                continue
+            if watch is not None:
+                watch.content(source.offset, member.size)
+            yield entry, source.content(member.size)
 
 
 def _unpacked(

@@ -17,6 +17,7 @@ _OPAQUE = ".wh..wh..opq"
 _NAME_MAX = 255  # bytes of a component; Linux, NAME_MAX
 _PATH_MAX = 4095  # bytes of a path or a link's target; Linux, PATH_MAX less its NUL
 _WIDEST = 4  # bytes of a character in UTF-8
+_SHORT = _NAME_MAX // _WIDEST  # characters of a component that cannot be too long
 _CACHE = 4096  # directories
 
 
@@ -39,6 +40,7 @@ class Paths:
     def __init__(self, limits: LayerLimits) -> None:
         self._depth = limits.depth
         self._directory = functools.lru_cache(maxsize=_CACHE)(self._parse_directory)
+        self._last: tuple[str, LayerPath] = ("", ())
 
     def parse(self, raw: bytes) -> LayerPath:
         """The path that a member's name means; `()` is the root. Raises InvalidLayer."""
@@ -47,9 +49,14 @@ class Paths:
             if not raw:
                 raise InvalidLayer("a member without a name")
             return self._directory(head)
-        check_component(base, raw)
+        if base == ".." or len(base) > _SHORT:
+            check_component(base, raw)
+        if head == self._last[0]:
+            return (*self._last[1], base)
         directory = self._directory(head)
-        if len(directory) >= self._depth:
+        if len(directory) < self._depth:
+            self._last = head, directory
+        else:
             raise LimitExceeded(f"{raw[:_NAME_MAX]!r} is more than {self._depth} directories deep")
         return (*directory, base)
 

@@ -22,7 +22,8 @@ from atomic_sys.model.strict_json import as_object
 
 INDEX_LIMIT = 4 << 20  # bytes
 TAG = "org.opencontainers.image.ref.name"
-_VERSION = "1.0.0"
+MARKER = "oci-layout"
+VERSION = "1.0.0"
 _MARKER_LIMIT = 4096  # bytes of the file oci-layout
 
 
@@ -33,9 +34,11 @@ class InvalidLayout(AtomicSysError):
 class LayoutOrigin:
     """One image of a layout; safe for threads, since every call opens what it needs."""
 
-    def __init__(self, source: LayoutSource | LayoutArchiveSource) -> None:
+    def __init__(
+        self, source: LayoutSource | LayoutArchiveSource, files: Files | None = None
+    ) -> None:
         self._source = source
-        self._files: Files = (
+        self._files: Files = files or (
             DirectoryFiles(source.path)
             if isinstance(source, LayoutSource)
             else ArchiveFiles(source.path)
@@ -89,12 +92,25 @@ class LayoutOrigin:
             yield from verified(chunks_of(stream), descriptor.digest, descriptor.size)
 
     def _check_version(self) -> None:
-        with self._file("oci-layout", "oci-layout") as stream:
-            marker = read_limited(stream, _MARKER_LIMIT, "oci-layout")
-        body = as_object(strict_json.loads(marker, "oci-layout"), "oci-layout")
+        with self._file(MARKER, MARKER) as stream:
+            marker = read_limited(stream, _MARKER_LIMIT, MARKER)
+        body = as_object(strict_json.loads(marker, MARKER), MARKER)
         version = body.get("imageLayoutVersion")
-        if version != _VERSION:
+        if version != VERSION:
             raise InvalidLayout(f"{self.description}: unknown layout version {version!r}")
+
+    def tags(self) -> tuple[str | None, ...]:
+        """The tags of index.json, None for an image without one. Raises what manifest() does."""
+        self._check_version()
+        return tuple(entry.annotations.get(TAG) for entry in self._index().manifests)
+
+    def _index(self) -> Index:
+        with self._file("index.json", "index.json") as stream:
+            document = read_limited(stream, INDEX_LIMIT, "index.json")
+        index = documents.parse(document)
+        if not isinstance(index, Index):
+            raise InvalidLayout(f"{self.description}: index.json is not an index")
+        return index
 
     def _chosen(self) -> Descriptor:
         """The one entry of index.json with the tag; without a tag, its only entry."""
@@ -112,14 +128,6 @@ class LayoutOrigin:
             f"{self.description}: " + ("no such tag; " if tag else "which image? ") + there,
             hint=f"name one: {prefix}:TAG" if tags else None,
         )
-
-    def _index(self) -> Index:
-        with self._file("index.json", "index.json") as stream:
-            document = read_limited(stream, INDEX_LIMIT, "index.json")
-        index = documents.parse(document)
-        if not isinstance(index, Index):
-            raise InvalidLayout(f"{self.description}: index.json is not an index")
-        return index
 
     def _blob_file(self, digest: Digest) -> contextlib.AbstractContextManager[Reader]:
         return self._file(f"blob {digest}", "blobs", digest.algorithm, digest.hex)

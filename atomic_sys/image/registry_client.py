@@ -8,10 +8,12 @@ nobody answers that, plain HTTP. Source: distribution-spec, "Endpoints".
 import contextlib
 import threading
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from urllib.parse import SplitResult, urlsplit
 
 from atomic_sys.image.auth import Access, AccessDenied, Server
-from atomic_sys.image.http import Http, Request
-from atomic_sys.image.http_response import NetworkError, Response
+from atomic_sys.image.http import Http, Request, Stream
+from atomic_sys.image.http_response import NetworkError, Response, Temporary
 from atomic_sys.image.tls import Tls
 from atomic_sys.image.warnings import parse_warnings
 from atomic_sys.log import debug, warn
@@ -42,31 +44,42 @@ class RegistryClient:
         """The URL of `/v2/PATH`. Raises ConnectionFailed when the registry cannot be reached."""
         return f"{self._reached().url}/v2/{path}"
 
-    @contextlib.contextmanager
     def get(
         self, path: str, headers: Mapping[str, str] | None = None, *, api: str = "v2"
-    ) -> Iterator[Response]:
-        """The answer to `/v2/PATH`, whatever its status, after one renewal of our authorization.
+    ) -> contextlib.AbstractContextManager[Response]:
+        """The answer to `/v2/PATH`, as send() gives it.
 
         `api` is `extensions/v2` for what some registries have beside that.
+        """
+        url = f"{self._reached().url}/{api}/{path}"
+        return self.send(Request(url=url, headers=headers or {}))
 
-        A second one follows only when the registry names a scope that it misses. Raises
-        NetworkError; AccessDenied when the registry wants what we do not have.
+    @contextlib.contextmanager
+    def send(self, request: Request) -> Iterator[Response]:
+        """The answer, whatever its status, after one renewal of our authorization.
+
+        A second one follows only when the registry names a scope that it misses. A stream is not
+        sent again: the renewal is followed by Temporary. Another server than the registry, which
+        uploads may go to, gets no authorization, and an https registry cannot send us to plain
+        http. Raises NetworkError; AccessDenied when the registry wants what we do not have.
         """
         server = self._reached()
+        own = _is_at(request.url, server)
         renewed = False
         while True:
-            authorization = self._authorization(server)
-            request = _request(f"{server.url}/{api}/{path}", server, headers or {}, authorization)
-            with self._http.get(request) as response:
+            authorization = self._authorization(server) if own else None
+            with self._http.send(_authorized(request, server, authorization)) as response:
                 self._show_warnings(response.header("Warning"))
                 challenge = response.header("WWW-Authenticate")
-                more = response.status in (401, 403) and self._access.wants_more(challenge)
-                if not more and (response.status != 401 or renewed):
+                refused = own and response.status in (401, 403)
+                more = refused and self._access.wants_more(challenge)
+                if not more and (not refused or response.status != 401 or renewed):
                     yield response
                     return
             renewed = True
             self._renew(server, challenge, authorization)
+            if isinstance(request.body, Stream):
+                raise Temporary(f"{self.domain} wanted to know again who we are")
 
     def check_access(self) -> None:
         """Whether the registry lets us in. Raises AccessDenied, else NetworkError."""
@@ -119,7 +132,7 @@ class RegistryClient:
         for scheme in ("https", "http"):
             server = Server(url=f"{scheme}://{host}", tls=Tls.UNVERIFIED)
             try:
-                with self._http.get(Request(url=f"{server.url}/v2/", tls=server.tls)) as response:
+                with self._http.send(Request(url=f"{server.url}/v2/", tls=server.tls)) as response:
                     if response.status in (200, 401):
                         return server
                     raise response.failure(f"{server.url}/v2/")
@@ -129,8 +142,26 @@ class RegistryClient:
         raise NetworkError(f"{host} is no registry: {'; '.join(failures)}")
 
 
-def _request(
-    url: str, server: Server, headers: Mapping[str, str], authorization: str | None
-) -> Request:
+def _is_at(url: str, server: Server) -> bool:
+    """Whether the URL is the registry's own. Raises NetworkError where it leaves https."""
+    asked, own = urlsplit(url), urlsplit(server.url)
+    if own.scheme == "https" and asked.scheme != "https":
+        raise NetworkError(
+            f"{server.host} wants an upload at {asked.scheme}://{asked.netloc}, without https",
+            hint="a proxy before a registry must tell it X-Forwarded-Proto: https",
+        )
+    return _authority(asked) == _authority(own)
+
+
+def _authority(parts: SplitResult) -> tuple[str, str | None, int]:
+    """Scheme, host and port, the default one spelled out."""
+    try:
+        port = parts.port
+    except ValueError:
+        raise NetworkError(f"invalid port in {parts.netloc[:300]!r}") from None
+    return parts.scheme, parts.hostname, port or {"https": 443}.get(parts.scheme, 80)
+
+
+def _authorized(request: Request, server: Server, authorization: str | None) -> Request:
     ours = {} if authorization is None else {"Authorization": authorization}
-    return Request(url=url, headers=dict(headers) | ours, tls=server.tls)
+    return replace(request, headers=dict(request.headers) | ours, tls=server.tls)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""From a source to the one image for this host, through an index where there is one.
+"""From a source to the one image for this host, or to all of them, through indexes.
 
 Each document is fetched once; an instance is fetched by the digest that its index gives, and its
 bytes have that digest and size.
@@ -9,11 +9,13 @@ from dataclasses import dataclass
 
 from atomic_sys.image.origin import Origin, RawManifest
 from atomic_sys.model import manifest as documents
-from atomic_sys.model.manifest import Index, InvalidManifest, Manifest
+from atomic_sys.model.digest import Digest
+from atomic_sys.model.manifest import Descriptor, Index, InvalidManifest, Manifest
 from atomic_sys.model.platform import Platform
 from atomic_sys.model.stream import ContentMismatch
 
 MAX_NESTING = 3  # indexes on the way to a manifest
+MAX_DOCUMENTS = 4096  # manifests and indexes below one index
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,38 +27,82 @@ class ResolvedImage:
     index: RawManifest | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """A manifest or an index, as it came and what it says."""
+
+    raw: RawManifest
+    content: Manifest | Index
+
+
+def fetch(origin: Origin) -> Document:
+    """The document that the source names. Raises AtomicSysError."""
+    raw = origin.manifest(None)
+    return Document(raw=raw, content=documents.parse(raw.raw, content_type=raw.content_type))
+
+
+def expand(origin: Origin, top: Document) -> tuple[Document, ...]:
+    """The document and all that its index leads to, each once, what is named before who names it.
+
+    Raises AtomicSysError as resolve() does, and InvalidManifest for more than MAX_DOCUMENTS.
+    """
+    found: dict[Digest, Document] = {}
+
+    def visit(document: Document, depth: int) -> None:
+        if isinstance(document.content, Index):
+            if depth > MAX_NESTING:
+                raise _too_deep(origin)
+            for entry in document.content.manifests:
+                if entry.digest not in found:
+                    visit(_follow(origin, entry), depth + 1)
+        if len(found) >= MAX_DOCUMENTS:
+            raise InvalidManifest(f"{origin.description}: more than {MAX_DOCUMENTS} manifests")
+        found[document.raw.digest] = document
+
+    visit(top, 1)
+    return tuple(found.values())
+
+
 def resolve(origin: Origin, platform: Platform) -> ResolvedImage:
     """Fetch the manifest that the source names, for a host of this platform.
 
     Raises AtomicSysError: InvalidManifest for what is ambiguous, nested too deep or not what its
     index says, and whatever the origin raises.
     """
-    raw = origin.manifest(None)
-    document = documents.parse(raw.raw, content_type=raw.content_type)
-    index: RawManifest | None = None
+    return select(origin, fetch(origin), platform)
+
+
+def select(origin: Origin, top: Document, platform: Platform) -> ResolvedImage:
+    """The same from a document that was fetched before."""
+    document = top
     for _ in range(MAX_NESTING):
-        if isinstance(document, Manifest):
+        if isinstance(document.content, Manifest):
             break
-        index = index or raw
-        raw, document = _entry(origin, document, platform)
-    if isinstance(document, Index):
-        raise InvalidManifest(f"{origin.description}: more than {MAX_NESTING} nested indexes")
-    return ResolvedImage(raw=raw, manifest=document, index=index)
+        document = _follow(origin, document.content.choose(platform))
+    if isinstance(document.content, Index):
+        raise _too_deep(origin)
+    return ResolvedImage(
+        raw=document.raw,
+        manifest=document.content,
+        index=None if document is top else top.raw,
+    )
 
 
-def _entry(
-    origin: Origin, index: Index, platform: Platform
-) -> tuple[RawManifest, Manifest | Index]:
-    entry = index.choose(platform)
+def _too_deep(origin: Origin) -> InvalidManifest:
+    return InvalidManifest(f"{origin.description}: more than {MAX_NESTING} nested indexes")
+
+
+def _follow(origin: Origin, entry: Descriptor) -> Document:
+    """What the entry of an index promises."""
     raw = origin.manifest(entry.digest)
     if len(raw.raw) != entry.size:
         raise ContentMismatch(
             f"manifest {entry.digest} has {len(raw.raw)} bytes, its index says {entry.size}"
         )
-    document = documents.parse(raw.raw, content_type=raw.content_type or entry.media_type)
-    if document.media_type != entry.media_type:
+    content = documents.parse(raw.raw, content_type=raw.content_type or entry.media_type)
+    if content.media_type != entry.media_type:
         raise InvalidManifest(
-            f"manifest {entry.digest} is {document.media_type!r},"
+            f"manifest {entry.digest} is {content.media_type!r},"
             f" its index says {entry.media_type[:160]!r}"
         )
-    return raw, document
+    return Document(raw=raw, content=content)

@@ -200,7 +200,7 @@ class TarReader:
             member = Member(
                 kind,
                 tar_header.full_name(header),
-                text(header[157:257]),
+                text(header[157:257]) if header[157] else b"",
                 number(header[124:136], "size") if kind in _REGULAR else 0,
                 tar_header.metadata(header[100:124]),
             )

@@ -18,7 +18,7 @@ _MAX_NUMBER_DIGITS = 20
 _MAX_ID = (1 << 32) - 2  # the last one means "no such id" to the kernel
 XATTR = b"SCHILY.xattr."
 _XATTR_LIMIT = 1 << 16  # bytes of a value; what Linux allows
-_SPACES_OF_CHECKSUM = 8 * 0x20
+_SPACES = b" " * 8  # what the checksum itself counts for
 
 
 class InvalidLayer(AtomicSysError):
@@ -31,11 +31,13 @@ def check_sum(header: bytes) -> None:
     adler32 sums bytes in C, but modulo 65521: with more than half of the bytes zero that is exact.
     """
     field = header[148:156]
-    if header.count(0) > BLOCK // 2:
-        total = (zlib.adler32(header) - 1 & 0xFFFF) - sum(field) + _SPACES_OF_CHECKSUM
+    summed = header[:148] + _SPACES + header[156:]
+    sparse = header.count(0) > BLOCK // 2
+    total = zlib.adler32(summed) - 1 & 0xFFFF if sparse else sum(summed)
+    if field[:6].isdigit() and field[6:] == b"\0 ":  # as nearly everybody writes it
+        stored = number(field[:7], "checksum")
     else:
-        total = sum(header) - sum(field) + _SPACES_OF_CHECKSUM
-    stored = number(field, "checksum")
+        stored = number(field, "checksum")
     if stored != total:
         signed = total - 256 * sum(1 for b in header[:148] + header[156:] if b > 127)
         if stored != signed:
@@ -47,6 +49,12 @@ def number(field: bytes, what: str) -> int:
 
     Raises InvalidLayer for anything else, a negative number included.
     """
+    digits = field[:-1]
+    if digits.isdigit() and field[-1] == 0:  # as nearly everybody writes it
+        try:
+            return int(digits, 8)
+        except ValueError:
+            raise InvalidLayer(f"{what} is no octal number: {digits!r}") from None
     if field[0] & 0x80:
         if field[0] & 0x40:
             raise InvalidLayer(f"negative {what}")
@@ -64,7 +72,8 @@ def number(field: bytes, what: str) -> int:
 
 def text(field: bytes) -> bytes:
     """The bytes of a field up to its first NUL."""
-    return field.partition(b"\0")[0]
+    end = field.find(0)
+    return field if end < 0 else field[:end]
 
 
 def full_name(header: bytes) -> bytes:

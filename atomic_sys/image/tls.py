@@ -33,7 +33,11 @@ def new_session(tls: Tls, certificates: Certificates) -> "requests.Session":
     import requests
     import urllib3
 
-    session = requests.Session()
+    class Session(requests.Session):
+        def get_redirect_target(self, resp: requests.Response) -> None:
+            """No redirect is followed: else it would be parsed, and its body read to any length."""
+
+    session = Session()
     session.trust_env = False  # no netrc; and no REQUESTS_CA_BUNDLE beside the system's bundle
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     match tls:
@@ -42,7 +46,8 @@ def new_session(tls: Tls, certificates: Certificates) -> "requests.Session":
         case Tls.UNVERIFIED:
             session.verify = False
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
-    if certificates != Certificates():
+    # Without a context of ours, urllib3 reads the system's authorities also to verify nothing.
+    if certificates != Certificates() or tls is Tls.UNVERIFIED:
         session.mount("https://", _adapter(_context(tls, certificates)))
     return session
 

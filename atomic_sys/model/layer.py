@@ -8,7 +8,7 @@ this border.
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 LayerPath: TypeAlias = tuple[str, ...]
 Xattrs: TypeAlias = tuple[tuple[bytes, bytes], ...]  # (name, value), sorted by name
@@ -86,3 +86,13 @@ Entry: TypeAlias = (
 # The content of a RegularFile must be consumed before the next entry is asked for; of the others it
 # is empty. The stream is to be believed only once it has ended without an error: digests come last.
 LayerStream: TypeAlias = Iterator[tuple[Entry, Iterable[bytes]]]
+
+
+class TarRecorder(Protocol):
+    """Is told, in order, what of a layer's archive is no content, and where contents belong."""
+
+    def literal(self, data: bytes) -> None:
+        """The next bytes of the archive, none of them content of a RegularFile."""
+
+    def before_content(self, data: bytes) -> None:
+        """The same, and behind them the content of the next RegularFile belongs."""

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from atomic_sys.errors import UsageError
+from atomic_sys.model.digest import HEX_LENGTH, Digest
 from atomic_sys.model.reference import DEFAULT_TAG, DockerReference, ImageName, is_tag
 
-_LATER = ("docker-daemon", "docker")
 _UNFIT = re.compile(r"[^a-z0-9]+")
 
 
@@ -108,6 +108,29 @@ class DirectorySource:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DockerDaemonSource:
+    """An image of the Docker engine on this host: by its name, or by its id."""
+
+    reference: DockerReference | None
+    image_id: Digest | None = None
+
+    @property
+    def asked(self) -> str:
+        """What to ask the engine for."""
+        return str(self.image_id if self.reference is None else self.reference)
+
+    @property
+    def name(self) -> ImageName:
+        """The name in the store; an image by its id is called by the beginning of that."""
+        if self.reference is not None:
+            return ImageName.parse(str(self.reference))
+        return _name_of_file("" if self.image_id is None else self.image_id.hex[:12], None)
+
+    def __str__(self) -> str:
+        return f"docker-daemon:{self.asked}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StoredSource:
     """An image that is in the store already; it is never pulled."""
 
@@ -118,14 +141,16 @@ class StoredSource:
 
 
 FileSource = LayoutSource | LayoutArchiveSource | DockerArchiveSource | DirectorySource
-Source = RegistrySource | FileSource | StoredSource
+Source = RegistrySource | FileSource | DockerDaemonSource | StoredSource
 
 
 def parse_source(text: str, *, is_directory: Callable[[str], bool]) -> Source:
     """Read an image argument.
 
     `[docker://]NAME[:TAG][@DIGEST]`, `oci:PATH[:TAG]`, `oci-archive:FILE[:TAG]`, `dir:PATH`,
-    `docker-archive:FILE[:NAME]`, `dockertar:FILE`, `ostree:NAME`, `http:NAME`, `https:NAME`.
+    `docker-archive:FILE[:NAME]`, `dockertar:FILE`, `docker-daemon:NAME[:TAG]`,
+    `docker-daemon:sha256:HEX`, `ostree:NAME`, `http:NAME`, `https:NAME`, and the predecessor's
+    `docker:NAME:TAG`, which is the engine's image; with one colon it is a registry's `docker:TAG`.
     The FILE of an archive ends at its first colon, as skopeo has it.
     Raises UsageError for what is none of these.
     """
@@ -145,11 +170,10 @@ def parse_source(text: str, *, is_directory: Callable[[str], bool]) -> Source:
             return RegistrySource(name=ImageName.parse(rest.removeprefix("//")), plain_http=True)
         case "https":
             return RegistrySource(name=ImageName.parse(rest.removeprefix("//")))
-        case later if later in _LATER and not (later == "docker" and ":" not in rest):
-            raise UsageError(
-                f"{text!r}: the transport {later}: is not supported",
-                hint="copy it first: skopeo copy SOURCE oci:DIRECTORY:TAG",
-            )
+        case "docker-daemon":
+            return _docker_daemon(rest)
+        case "docker" if ":" in rest:
+            return _docker_daemon(rest)
     return RegistrySource(name=ImageName.parse(text))
 
 
@@ -180,6 +204,19 @@ def _file_source(transport: str, rest: str) -> FileSource | None:
             return DockerArchiveSource(path=rest, reference=None)
         case _:
             return DirectorySource(path=rest)
+
+
+def _docker_daemon(rest: str) -> DockerDaemonSource:
+    algorithm, _, digits = rest.partition(":")
+    if algorithm in HEX_LENGTH and len(digits) == HEX_LENGTH[algorithm]:
+        return DockerDaemonSource(reference=None, image_id=Digest.parse(rest))
+    reference = DockerReference.parse(rest).with_default_tag()
+    if reference.digest is not None:
+        raise UsageError(
+            f"docker-daemon:{rest}: the engine gives images by name and tag, or by id",
+            hint="docker-daemon:NAME:TAG, or docker-daemon:sha256:ID",
+        )
+    return DockerDaemonSource(reference=reference)
 
 
 def _layout_archive(rest: str) -> LayoutArchiveSource:

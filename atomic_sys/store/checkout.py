@@ -4,18 +4,24 @@
 Only names from our own validated tree are made, each in a directory that we made and hold open, so
 nothing that an image contains can lead anywhere else. Empty files are made anew, as libostree does:
 they are the ones that get written to, and an inode has room for 65,000 links only (on ext4).
+
+A large tree is made by two processes, each with about half of the directories: links are made by
+the kernel, one at a time for each.
 """
 
 import contextlib
 import errno
 import os
 import stat
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from enum import Enum
 
 from atomic_sys.errors import AtomicSysError
 from atomic_sys.fs.atomic import write_all
 from atomic_sys.fs.directory import component, opened, remove_tree
-from atomic_sys.model.layer import Metadata
+from atomic_sys.fs.workers import Job, Tell, processors, run_all
+from atomic_sys.model.layer import LayerPath, Metadata
 from atomic_sys.store.integrity import xattrs
 from atomic_sys.store.objects import Checksum, ObjectKind
 from atomic_sys.store.repository import ContentInfo, Mode, Repository, object_path
@@ -24,6 +30,9 @@ from atomic_sys.store.tree import Directory
 _CHUNK = 1 << 20
 _NEW = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW
 _EPOCH = (0, 0)
+_LARGE = 20_000  # nodes from which on a second process is worth its start
+_PROCESSES = 2  # a third one would wait for the same locks of the file system
+_PARTS = 16  # more parts than processes, so that these end at about the same time
 
 
 class Content(Enum):
@@ -49,7 +58,11 @@ def check_out(
     os.mkdir(component(name), 0o700, dir_fd=dfd)
     try:
         with opened(dfd, name) as fd:
-            Checkout(repository, content).fill(fd, root)
+            checkout = Checkout(repository, content)
+            if _count(root) < _LARGE or processors() < _PROCESSES:
+                checkout.fill(fd, root)
+            else:
+                checkout.fill_at_once(fd, root)
     except BaseException:
         with contextlib.suppress(OSError):
             remove_tree(dfd, name)
@@ -66,14 +79,49 @@ class Checkout:
 
     def fill(self, fd: int, directory: Directory) -> None:
         """Make what is in the directory; its own owner and mode come last (it may be read-only)."""
+        self.leaves(fd, directory)
         for name, node in directory.nodes.items():
             if isinstance(node, Directory):
-                os.mkdir(component(name), 0o700, dir_fd=fd)
-                with opened(fd, name) as below:
+                with self._made(fd, name) as below:
                     self.fill(below, node)
-            else:
-                self.leaf(fd, component(name), node)
         self.dress_directory(fd, directory.metadata)
+
+    def fill_at_once(self, fd: int, root: Directory) -> None:
+        """The same, by processes: here what is above the parts that they get."""
+        above, parts = _split(root, _count(root) // _PARTS)
+        for path in above:
+            if path:
+                with _reached(fd, path[:-1]) as parent:
+                    os.mkdir(component(path[-1]), 0o700, dir_fd=parent)
+
+        def make(share: Sequence[_Part]) -> Job[None]:
+            def run(_: Tell) -> None:
+                for part in share:
+                    with _reached(fd, part.path[:-1]) as parent:
+                        if part.directory is None:
+                            self.leaves(parent, above[part.path[:-1]])
+                        else:
+                            with self._made(parent, part.path[-1]) as below:
+                                self.fill(below, part.directory)
+
+            return Job(run=run, telling=contextlib.nullcontext(_silent), done=lambda _: None)
+
+        run_all([make(share) for share in _shares(parts)], _PROCESSES)
+        for path, directory in reversed(above.items()):
+            with _reached(fd, path) as here:
+                self.dress_directory(here, directory.metadata)
+
+    @contextlib.contextmanager
+    def _made(self, fd: int, name: str) -> Iterator[int]:
+        os.mkdir(name, 0o700, dir_fd=fd)
+        with opened(fd, name) as below:
+            yield below
+
+    def leaves(self, fd: int, directory: Directory) -> None:
+        """Make the files and the symbolic links of the directory."""
+        for name, node in directory.nodes.items():
+            if not isinstance(node, Directory):
+                self.leaf(fd, component(name), node)
 
     def dress_directory(self, fd: int, metadata: Metadata) -> None:
         """Give a directory its owner, mode, attributes and time."""
@@ -88,6 +136,9 @@ class Checkout:
 
     def leaf(self, fd: int, name: str, content: Checksum) -> None:
         """Link a file or a symbolic link, or copy it where that cannot be."""
+        simple = self.as_root and self.content is not Content.COPIES
+        if simple and self._linked(fd, name, content):
+            return
         info = self.repository.content_info(content)
         if info.target is not None and not self.as_root:
             os.symlink(info.target, name, dir_fd=fd)  # the object is a file there
@@ -95,6 +146,20 @@ class Checkout:
             self._copy(fd, name, content, info)
         else:
             self._link(fd, name, content, info)
+
+    def _linked(self, fd: int, name: str, content: Checksum) -> bool:
+        """What is done for nearly every file, with nothing in it that is not needed for that."""
+        digits = content.hex()
+        path, objects = f"{digits[:2]}/{digits[2:]}.file", self.repository.objects
+        try:
+            if os.stat(path, dir_fd=objects, follow_symlinks=False).st_size == 0:
+                return False
+            os.link(path, name, src_dir_fd=objects, dst_dir_fd=fd, follow_symlinks=False)
+        except OSError as error:
+            if error.errno in (errno.EMLINK, errno.EXDEV, errno.ENOENT):
+                return False  # the long way has an answer to that
+            raise
+        return True
 
     def _link(self, fd: int, name: str, content: Checksum, info: ContentInfo) -> None:
         path = object_path(ObjectKind.FILE, content)
@@ -145,3 +210,61 @@ class Checkout:
         else:
             os.fchmod(fd, metadata.mode & 0o775 | stat.S_IRUSR)
         os.utime(fd, _EPOCH)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Part:
+    """A directory with all below it, or (None) the files of the directory above `path[-1]`."""
+
+    path: LayerPath
+    directory: Directory | None
+    nodes: int
+
+
+def _count(directory: Directory) -> int:
+    """How many nodes there are below it."""
+    nodes = directory.nodes
+    return len(nodes) + sum(_count(node) for node in nodes.values() if isinstance(node, Directory))
+
+
+def _split(root: Directory, most: int) -> tuple[dict[LayerPath, Directory], list[_Part]]:
+    """The directories that are larger than `most` nodes, from the top, and parts that are not."""
+    above: dict[LayerPath, Directory] = {(): root}
+    parts: list[_Part] = []
+    todo: list[tuple[LayerPath, Directory]] = [((), root)]
+    while todo:
+        path, directory = todo.pop()
+        parts.append(_Part(path=(*path, ""), directory=None, nodes=len(directory.nodes)))
+        for name, node in directory.nodes.items():
+            if isinstance(node, Directory):
+                below, nodes = (*path, name), _count(node) + 1
+                if nodes > most:
+                    above[below] = node
+                    todo.append((below, node))
+                else:
+                    parts.append(_Part(path=below, directory=node, nodes=nodes))
+    return above, parts
+
+
+def _shares(parts: Sequence[_Part]) -> tuple[list[_Part], ...]:
+    """The parts for each process: the largest first, each to who has least by then."""
+    shares: tuple[list[_Part], ...] = tuple([] for _ in range(_PROCESSES))
+    sizes = [0] * _PROCESSES
+    for part in sorted(parts, key=lambda part: part.nodes, reverse=True):
+        least = sizes.index(min(sizes))
+        shares[least].append(part)
+        sizes[least] += part.nodes
+    return shares
+
+
+@contextlib.contextmanager
+def _reached(fd: int, path: LayerPath) -> Iterator[int]:
+    """The directory that we made at this path below `fd`."""
+    with contextlib.ExitStack() as stack:
+        for name in path:
+            fd = stack.enter_context(opened(fd, name))
+        yield fd
+
+
+def _silent(_: int) -> None:
+    """Nobody is told."""

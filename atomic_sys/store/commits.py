@@ -29,10 +29,11 @@ from atomic_sys.store.objects import (
 )
 from atomic_sys.store.repository import Repository
 from atomic_sys.store.transaction import Transaction
-from atomic_sys.store.tree import MAX_DEPTH, WHITEOUT_PREFIX, Directory, Layer, find
+from atomic_sys.store.tree import IMPLIED, MAX_DEPTH, WHITEOUT_PREFIX, Directory, Layer, find
 
 OPAQUE = f"{WHITEOUT_PREFIX}{WHITEOUT_PREFIX}.opq"
 DELTA_KEY = "atomic-sys.layer"
+_DOCUMENT = Metadata(0, 0, 0o644)
 _WHITEOUT = Metadata(0, 0, 0o644)
 
 
@@ -48,6 +49,14 @@ def store_commit(
         root_metadata=root_metadata,
     )
     return transaction.add_metadata(ObjectKind.COMMIT, encode_commit(commit))
+
+
+def documents(transaction: Transaction, files: Mapping[str, bytes]) -> Directory:
+    """A tree of these plain files, stored. Raises OSError."""
+    root = Directory(IMPLIED)
+    for name, content in files.items():
+        root.nodes[name] = transaction.add_file(_DOCUMENT, len(content), (content,))
+    return root
 
 
 def store_tree(transaction: Transaction, directory: Directory) -> tuple[Checksum, Checksum]:

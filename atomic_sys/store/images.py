@@ -3,7 +3,8 @@
 
 `ociimage/NAME` names an image: a commit of manifest.json and its signatures, whose metadata says
 the manifest and its digest. `ociimage/HEX` is a layer or a config blob, `ocirootfs/HEX` (ours) the
-merged root file system of the image with this manifest digest.
+merged root file system of the image with this manifest digest, `ocitar/HEX` (ours) what it takes to
+make the layer's archive again.
 """
 
 import re
@@ -19,6 +20,7 @@ from atomic_sys.store.objects import Checksum, Commit
 
 IMAGES = "ociimage/"
 ROOTFS = "ocirootfs/"
+TARS = "ocitar/"
 SOURCE_KEY = "atomic-sys.source"
 VERDICT_KEY = "atomic-sys.verdict"
 
@@ -130,6 +132,11 @@ def image_ref(name: ImageName) -> str:
 def blob_ref(digest: Digest) -> str:
     """The ref of a layer or of a config blob."""
     return IMAGES + digest.hex
+
+
+def tar_ref(digest: Digest) -> str:
+    """The ref of the skeleton of the layer with this blob digest; see skeleton.py."""
+    return TARS + digest.hex
 
 
 def rootfs_ref(digest: Digest) -> str:

@@ -7,24 +7,32 @@ stream is believed only when it has ended without an error, so the ref comes aft
 
 from atomic_sys.model.layer import LayerStream, RegularFile, Symlink
 from atomic_sys.store.commits import DELTA_KEY, layer_tree, store_commit
-from atomic_sys.store.images import LayerImport, LayerReport, blob_ref
+from atomic_sys.store.images import LayerImport, LayerReport, blob_ref, tar_ref
+from atomic_sys.store.objects import Checksum
+from atomic_sys.store.skeleton import SkeletonWriter
 from atomic_sys.store.transaction import Transaction
 from atomic_sys.store.tree import LayerBuilder
 
 
-def import_layer(transaction: Transaction, layer: LayerImport, stream: LayerStream) -> LayerReport:
-    """Store the layer and commit the transaction.
+def import_layer(
+    transaction: Transaction,
+    layer: LayerImport,
+    stream: LayerStream,
+    skeleton: SkeletonWriter | None = None,
+) -> LayerReport:
+    """Store the layer and commit the transaction, its skeleton too if the stream fed one.
 
     Raises InvalidLayer, ContentMismatch, OSError, and whatever the stream raises.
     """
     builder = LayerBuilder()
-    files = size = 0
+    contents: list[Checksum] = []
+    size = 0
     for entry, chunks in stream:
         match entry:
             case RegularFile():
                 content = transaction.add_file(entry.metadata, entry.size, chunks)
                 builder.add(entry, content)
-                files += 1
+                contents.append(content)
                 size += entry.size
             case Symlink():
                 builder.add(entry, transaction.add_symlink(entry.metadata, entry.target))
@@ -39,6 +47,9 @@ def import_layer(transaction: Transaction, layer: LayerImport, stream: LayerStre
     if layer.uncompressed_size is not None:
         about["docker.uncompressed_size"] = str(layer.uncompressed_size())
     commit = store_commit(transaction, root, about)
-    transaction.commit([(blob_ref(layer.digest), commit)])
+    refs = [(blob_ref(layer.digest), commit)]
+    if skeleton is not None:  # first, for a layer that is there is not imported again
+        refs.insert(0, (tar_ref(layer.digest), skeleton.store(transaction, root, contents, size)))
+    transaction.commit(refs)
     left_out = tuple(builder.left_out)
-    return LayerReport(commit=commit.hex(), files=files, bytes=size, left_out=left_out)
+    return LayerReport(commit=commit.hex(), files=len(contents), bytes=size, left_out=left_out)

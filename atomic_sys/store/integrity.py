@@ -123,6 +123,14 @@ def object_name(prefix: str, file: str) -> ObjectName | None:
         return None
 
 
+def is_finished(info: os.stat_result) -> bool:
+    """Whether a content object was finished, and has not been written to since.
+
+    Its time is the epoch then, as libostree has it; a symbolic link is made at once.
+    """
+    return info.st_mtime_ns == 0 or not stat.S_ISREG(info.st_mode)
+
+
 def is_intact(hasher: ObjectHasher, name: ObjectName) -> bool:
     """Whether there is an object of this name, and it is what its name says."""
     directory, file = object_path(*name).split("/")

@@ -12,7 +12,7 @@ import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import TypeAlias, cast
+from typing import NoReturn, TypeAlias, cast
 
 from atomic_sys.errors import AtomicSysError, Damaged
 from atomic_sys.model.layer import Metadata
@@ -26,6 +26,7 @@ _DIRMETA = "(uuua(ayay))"
 _FILE_HEADER = "(uuuusa(ayay))"
 _COMMIT = "(a{sv}aya(say)sstayay)"
 _NO_ID = 2**32 - 1  # chown(2) takes it for "leave it as it is"
+_SHORT = 254  # bytes of what is framed by offsets of one byte, two of them at most
 _NAME_MAX = 255  # bytes, on every Linux file system
 
 
@@ -75,6 +76,8 @@ def valid_name(name: str) -> bool:
     """Whether libostree takes this for a file name, and a directory can have it."""
     if name in ("", ".", "..") or "/" in name or "\0" in name:
         return False
+    if name.isascii():
+        return len(name) <= _NAME_MAX
     try:
         return len(name.encode("utf-8")) <= _NAME_MAX
     except UnicodeEncodeError:
@@ -148,8 +151,9 @@ def encode_dirtree(tree: DirTree) -> bytes:
 def _named(name: str, *checksums: Checksum) -> bytes:
     """`(say)` or `(sayay)`: the offsets of all members but the last one, in reverse order."""
     text = name.encode("utf-8") + b"\0"
-    ends = [len(text) + CHECKSUM_SIZE, len(text)] if len(checksums) > 1 else [len(text)]
-    return _pack(text + b"".join(checksums), ends)
+    ends = (len(text) + CHECKSUM_SIZE, len(text)) if len(checksums) > 1 else (len(text),)
+    body = text + b"".join(checksums)
+    return body + bytes(ends) if len(body) < _SHORT else _pack(body, ends)
 
 
 def _frame(elements: Sequence[bytes]) -> bytes:
@@ -175,33 +179,28 @@ def decode_dirtree(content: bytes) -> DirTree:
     """
     size = variant.offset_size(len(content))
     middle = int.from_bytes(content[-size:], "little")
-    files = tuple(
-        (name, rest)
-        for name, rest in _unframe(content[:middle], 1)
-        if len(rest) == CHECKSUM_SIZE or _refuse("the size of a checksum")
-    )
-    directories = tuple(
-        (name, rest[:CHECKSUM_SIZE], rest[CHECKSUM_SIZE:])
-        for name, rest in _unframe(content[middle : len(content) - size], 2)
-        if len(rest) == 2 * CHECKSUM_SIZE or _refuse("the size of a checksum")
-    )
-    tree = DirTree(files=files, directories=directories)
-    parts = [name.encode() for name, _ in files], [name.encode() for name, _, _ in directories]
-    if any(part != sorted(part) for part in parts):
-        _refuse("the order of its names")
-    if len({*parts[0], *parts[1]}) != len(files) + len(directories):
-        _refuse("a name that is there twice")
-    if encode_dirtree(tree) != content:
+    if middle > len(content) - size:
         _refuse("its framing")
-    return tree
+    files = tuple((name, content) for name, content in _unframe(content[:middle], 1))
+    directories = tuple(
+        (name, both[:CHECKSUM_SIZE], both[CHECKSUM_SIZE:])
+        for name, both in _unframe(content[middle : len(content) - size], 2)
+    )
+    if not dict(files).keys().isdisjoint([name for name, _, _ in directories]):
+        _refuse("a name that is there twice")
+    return DirTree(files=files, directories=directories)
 
 
-def _refuse(what: str) -> bool:
+def _refuse(what: str) -> NoReturn:
     raise Damaged(f"damaged directory object: {what}")
 
 
 def _unframe(content: bytes, checksums: int) -> list[tuple[str, bytes]]:
-    """Name and checksums of each element of an array of `(say)` or `(sayay)`."""
+    """Name and checksums of each element of an array of `(say)` or `(sayay)`.
+
+    Nothing but what encode_dirtree() makes passes: the elements lie side by side, their offsets
+    are of the one width that there is, and each names the one place that it can.
+    """
     if not content:
         return []
     size = variant.offset_size(len(content))
@@ -209,25 +208,43 @@ def _unframe(content: bytes, checksums: int) -> list[tuple[str, bytes]]:
     if first > len(content) or (len(content) - first) % size:
         _refuse("its framing")
     found: list[tuple[str, bytes]] = []
-    start = 0
+    start, last = 0, b""
     for at in range(first, len(content), size):
         end = int.from_bytes(content[at : at + size], "little")
         if not start < end <= first:
             _refuse("its framing")
-        found.append(_unnamed(content[start:end], checksums))
-        start = end
+        text, nul, rest = content[start:end].partition(b"\0")
+        if not nul or len(text) > _NAME_MAX:
+            _refuse(f"the name {text[:80]!r}")
+        if text <= last:
+            _refuse("the order of its names")
+        _check_offsets(rest, len(text) + 1, checksums)
+        found.append((_read_name(text), rest[: checksums * CHECKSUM_SIZE]))
+        start, last = end, text
     return found
 
 
-def _unnamed(element: bytes, checksums: int) -> tuple[str, bytes]:
-    text, nul, rest = element.partition(b"\0")
+def _check_offsets(rest: bytes, begin: int, checksums: int) -> None:
+    """Whether this is checksums and then the offsets of what lies before the last of them."""
+    width = variant.offset_size(begin + len(rest))
+    if len(rest) != checksums * (CHECKSUM_SIZE + width):
+        _refuse("the size of a checksum")
+    ends = (begin,) if checksums == 1 else (begin + CHECKSUM_SIZE, begin)
+    expected = (
+        bytes(ends) if width == 1 else b"".join(end.to_bytes(width, "little") for end in ends)
+    )
+    if rest[checksums * CHECKSUM_SIZE :] != expected:
+        _refuse("its framing")
+
+
+def _read_name(text: bytes) -> str:
     try:
         name = text.decode("utf-8")
     except UnicodeDecodeError:
         name = ""
-    if not nul or not valid_name(name):
+    if not valid_name(name):
         _refuse(f"the name {text[:80]!r}")
-    return name, rest[: len(rest) - checksums * variant.offset_size(len(element))]
+    return name
 
 
 def encode_commit(commit: Commit) -> bytes:

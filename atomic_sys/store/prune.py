@@ -15,12 +15,14 @@ from atomic_sys.model.reference import ImageName
 from atomic_sys.store.images import (
     IMAGES,
     ROOTFS,
+    TARS,
     StoredImage,
     blob_ref,
     decode_name,
     is_blob,
     read_image,
     rootfs_ref,
+    tar_ref,
 )
 from atomic_sys.store.integrity import objects
 from atomic_sys.store.objects import Checksum, ObjectKind, decode_commit, decode_dirtree
@@ -47,24 +49,32 @@ def prune(repository: Repository, keep: Collection[str]) -> PruneReport:
     doomed = [
         ref
         for ref, commit in repository.refs()
-        if ref.startswith((IMAGES, ROOTFS))
+        if ref.startswith((IMAGES, ROOTFS, TARS))
         and _is_ours(ref)
         and ref not in needed
         and commit.hex() not in keep
     ]
-    dropped = set(doomed)
+    reachable = reachable_objects(repository, without=doomed)
+    for ref in doomed:
+        repository.delete_ref(ref)
+    count, freed = _sweep(repository, reachable)
+    _remove_temporary_files(repository)
+    return PruneReport(refs=len(doomed), objects=count, freed=freed)
+
+
+def reachable_objects(
+    repository: Repository, *, without: Collection[str] = ()
+) -> Collection[tuple[ObjectKind, Checksum]]:
+    """What any ref reaches, but for these local ones. Raises Damaged, OSError."""
     reachable = _Reachable(repository)
+    dropped = set(without)
     for ref, commit in repository.refs():
         if ref not in dropped:
             reachable.add_commit(commit)
     for below in ("refs/remotes", "refs/mirrors"):
         for _, commit in repository.refs(below):
             reachable.add_commit(commit)
-    for ref in doomed:
-        repository.delete_ref(ref)
-    count, freed = _sweep(repository, reachable.found)
-    _remove_temporary_files(repository)
-    return PruneReport(refs=len(doomed), objects=count, freed=freed)
+    return reachable.found
 
 
 def _is_ours(ref: str) -> bool:
@@ -79,6 +89,7 @@ def _needed_refs(repository: Repository) -> set[str]:
             continue
         image = _read(repository, decode_name(ref.removeprefix(IMAGES)), name)
         needed.update(blob_ref(layer) for layer in image.layers)
+        needed.update(tar_ref(layer) for layer in image.layers)
         needed.add(rootfs_ref(image.digest))
         if image.config_digest is not None:
             needed.add(blob_ref(image.config_digest))

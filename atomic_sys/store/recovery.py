@@ -1,18 +1,19 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What an interrupted transaction left: found by its mark, looked at, and made harmless.
 
-Objects are named only when they are whole, so a killed process leaves nothing to repair, only
-bytes that are perhaps not on the disk yet. After a power cut (the mark is of another boot) a name
-can be there without its bytes: every object younger than the mark is hashed, and removed unless it
-is what its name says.
+A killed process leaves objects that it had not finished, which their time tells. After a power cut
+(the mark is of another boot) a name can be there without its bytes, so that every object younger
+than the mark is suspect. What is suspect is hashed, and removed unless it is what its name says.
 """
 
 import fcntl
 import os
+from collections.abc import Iterator, Sequence
 
 from atomic_sys.fs.atomic import sync_file_system
 from atomic_sys.log import note
-from atomic_sys.store.integrity import ObjectHasher, is_intact, objects
+from atomic_sys.store.integrity import ObjectHasher, ObjectName, is_finished, is_intact, objects
+from atomic_sys.store.objects import ObjectKind
 from atomic_sys.store.repository import Repository, object_path
 from atomic_sys.store.transaction import MARK_SUFFIX, boot_id
 
@@ -50,22 +51,37 @@ def recover(repository: Repository) -> int:
     """
     removed = 0
     marks = stale_marks(repository)
-    lost = [mark for mark in marks if _of_another_boot(repository, mark)]
+    lost = any(_of_another_boot(repository, mark) for mark in marks)
+    hasher = ObjectHasher(repository)
+    for name, info in younger(repository, marks):
+        unfinished = name.kind is ObjectKind.FILE and not is_finished(info)
+        if not (unfinished or lost):
+            continue
+        path = object_path(*name)
+        if not is_intact(hasher, name):
+            os.unlink(path, dir_fd=repository.objects)
+            removed += 1
+        elif unfinished:  # somebody touched it by way of a checkout, or was killed just before
+            os.utime(path, (0, 0), dir_fd=repository.objects, follow_symlinks=False)
     if lost:
-        since = min(os.stat(f"state/{m}", dir_fd=repository.fd).st_ctime for m in lost)
-        hasher = ObjectHasher(repository)
-        for name in objects(repository):
-            path = object_path(*name)
-            info = os.stat(path, dir_fd=repository.objects, follow_symlinks=False)
-            young = info.st_ctime >= since - _CLOCK_SLACK
-            if young and not is_intact(hasher, name):
-                os.unlink(path, dir_fd=repository.objects)
-                removed += 1
         note(f"checked the store after an interrupted import: {removed} damaged objects removed")
     sync_file_system(repository.fd)
     for mark in marks:
         os.unlink(f"state/{mark}", dir_fd=repository.fd)
     return removed
+
+
+def younger(
+    repository: Repository, marks: Sequence[str]
+) -> Iterator[tuple[ObjectName, os.stat_result]]:
+    """The objects that one of these transactions may have written. Raises OSError."""
+    if not marks:
+        return
+    since = min(os.stat(f"state/{mark}", dir_fd=repository.fd).st_ctime for mark in marks)
+    for name in objects(repository):
+        info = os.stat(object_path(*name), dir_fd=repository.objects, follow_symlinks=False)
+        if info.st_ctime >= since - _CLOCK_SLACK:
+            yield name, info
 
 
 def _of_another_boot(repository: Repository, mark: str) -> bool:

@@ -14,11 +14,11 @@ from typing import Self
 from atomic_sys.errors import AtomicSysError, Busy, Damaged, NotFound
 from atomic_sys.fs.lock import LockKind
 from atomic_sys.model.digest import Digest
-from atomic_sys.model.layer import LayerStream, Metadata
+from atomic_sys.model.layer import LayerStream
 from atomic_sys.model.reference import ImageName, InvalidReference
 from atomic_sys.store import images, ingest, prune, rootfs
 from atomic_sys.store.checkout import Content, check_out
-from atomic_sys.store.commits import TreeReader, store_commit
+from atomic_sys.store.commits import TreeReader, documents, store_commit
 from atomic_sys.store.images import (
     DamagedImage,
     ImageToStore,
@@ -32,12 +32,11 @@ from atomic_sys.store.objects import Checksum, Commit
 from atomic_sys.store.prune import PruneReport
 from atomic_sys.store.recovery import recover, stale_marks
 from atomic_sys.store.repository import Mode, Repository, object_path
+from atomic_sys.store.skeleton import SkeletonWriter
 from atomic_sys.store.transaction import Transaction
-from atomic_sys.store.tree import IMPLIED, Directory
 from atomic_sys.store.view import Tree
 
 DEFAULT_TIMEOUT = 30.0  # seconds to wait for the lock
-_DOCUMENT = Metadata(0, 0, 0o644)
 _DOCUMENT_LIMIT = 16 << 20  # bytes of a config blob or of a signature
 
 
@@ -48,6 +47,7 @@ class Store:
         self.repository = repository
         self.timeout = timeout
         self._held = 0
+        self._latest: Tree | None = None  # whoever stores an image mostly wants its tree next
 
     @classmethod
     def open(cls, dfd: int, name: str, *, timeout: float = DEFAULT_TIMEOUT) -> Self:
@@ -90,22 +90,23 @@ class Store:
     def _commit_of(self, ref: str) -> tuple[Checksum, Commit] | None:
         return rootfs.commit_of(self.repository, ref)
 
-    def import_layer(self, layer: LayerImport, stream: LayerStream) -> LayerReport:
+    def import_layer(
+        self, layer: LayerImport, stream: LayerStream, skeleton: SkeletonWriter | None = None
+    ) -> LayerReport:
         """Import a layer from a stream that verifies itself, and name it when it has ended well.
 
         When the stream raises, nothing is named. Raises InvalidLayer, ContentMismatch, Busy,
         OSError, and whatever the stream raises.
         """
         with self.in_use(), Transaction.open(self.repository) as transaction:
-            return ingest.import_layer(transaction, layer, stream)
+            return ingest.import_layer(transaction, layer, stream, skeleton)
 
     def put_image(self, image: ImageToStore) -> StoredImage:
         """Store an image whose layers are here, and name it last.
 
         The root file system is merged once and gets a commit and a ref of its own, so that a
-        deployment is the checkout of one commit, can be verified against it, and needs no merge
-        when it is made again. Raises NotFound for a missing layer, InvalidLayer, Damaged, Busy,
-        OSError.
+        deployment is the checkout of one commit, can be verified against it, and needs no second
+        merge. Raises NotFound for a missing layer, InvalidLayer, Damaged, Busy, OSError.
         """
         for what, digest in (
             (image.raw_manifest, image.digest),
@@ -113,18 +114,18 @@ class Store:
         ):
             if not digest.matches(what):
                 raise Damaged(f"{digest}: the content to store does not match")
-        documents = {"manifest.json": image.raw_manifest}
+        files = {"manifest.json": image.raw_manifest}
         for number, signature in enumerate(image.signatures, 1):
-            documents[f"signature-{number}"] = signature
+            files[f"signature-{number}"] = signature
         with self.in_use(), Transaction.open(self.repository) as transaction:
             rootfs = self._store_rootfs(transaction, image.layers)
             config = store_commit(
                 transaction,
-                _documents(transaction, {"content": image.config}),
+                documents(transaction, {"content": image.config}),
                 {"docker.size": str(len(image.config))},
             )
             about = images.metadata_of(image)
-            commit = store_commit(transaction, _documents(transaction, documents), about)
+            commit = store_commit(transaction, documents(transaction, files), about)
             transaction.commit([
                 (images.blob_ref(image.config_digest), config),
                 (images.rootfs_ref(image.digest), rootfs),
@@ -136,7 +137,10 @@ class Store:
         return stored
 
     def _store_rootfs(self, transaction: Transaction, layers: tuple[Digest, ...]) -> Checksum:
-        return store_commit(transaction, rootfs.merged(self.repository, layers), {})
+        root = rootfs.merged(self.repository, layers)
+        commit = store_commit(transaction, root, {})
+        self._latest = Tree(self.repository, root, commit.hex())
+        return commit
 
     def survey(self) -> Survey:
         """All images, sorted by their encoded names; a damaged one does not hide the others."""
@@ -231,6 +235,8 @@ class Store:
         return Tree(self.repository, rootfs.merged(self.repository, image.layers[:-1]), "")
 
     def _tree(self, found: tuple[Checksum, Commit]) -> Tree:
+        if self._latest is not None and self._latest.commit == found[0].hex():
+            return self._latest
         return Tree(self.repository, TreeReader(self.repository).load(found[1]), found[0].hex())
 
     def rootfs(self, commit: str, digest: Digest) -> Tree:
@@ -282,19 +288,9 @@ class Store:
                 raise NotFound(f"there is no image {name}")
 
     def prune(self, keep: Collection[str] = ()) -> PruneReport:
-        """Remove what no image and no commit in `keep` (hex checksums) needs.
-
-        Raises Damaged, Busy, OSError.
-        """
+        """Remove what no image or commit in `keep` (hex) needs. Raises Damaged, Busy, OSError."""
         if self._held:
             raise Busy("the store is in use by this process")
         with self.repository.locked(LockKind.EXCLUSIVE, self.timeout):
             recover(self.repository)
             return prune.prune(self.repository, keep)
-
-
-def _documents(transaction: Transaction, documents: dict[str, bytes]) -> Directory:
-    root = Directory(IMPLIED)
-    for name, content in documents.items():
-        root.nodes[name] = transaction.add_file(_DOCUMENT, len(content), (content,))
-    return root

@@ -96,6 +96,9 @@ class LayerBuilder:
     def __init__(self) -> None:
         self.layer = Layer()
         self.left_out: list[str] = []
+        # Archives list a directory's files one after the other: where the last entry was.
+        self._parent_path: LayerPath = ()
+        self._parent = self.layer.root
 
     def add(self, entry: Entry, content: Checksum | None = None) -> None:
         """Take one entry; `content` is the object of a file or of a symbolic link.
@@ -103,14 +106,18 @@ class LayerBuilder:
         Raises InvalidLayer.
         """
         layer = self.layer
-        _check(entry.path)
+        path = entry.path
+        if path and path[:-1] == self._parent_path:
+            _check_name(path[-1])
+        else:
+            _check(path)
         match entry:
             case entries.RegularFile() | entries.Symlink():
                 if content is None:
                     raise TypeError("a file without content")
-                parent = self._leaf_parent(entry.path)
-                parent.nodes[entry.path[-1]] = content
-                layer.links.pop(entry.path, None)
+                self._leaf_parent(path).nodes[path[-1]] = content
+                if layer.links:
+                    layer.links.pop(path, None)
             case entries.Directory():
                 self._directory(entry.path).metadata = entry.metadata
                 layer.implied.discard(entry.path)
@@ -135,7 +142,10 @@ class LayerBuilder:
     def _leaf_parent(self, path: LayerPath, *, whiteout: bool = False) -> Directory:
         if not path:
             raise InvalidLayer("invalid layer: its root is not a directory")
-        parent = self._directory(path[:-1])
+        above, parent = path[:-1], self._parent
+        if above != self._parent_path:
+            parent = self._directory(above)
+            self._parent_path, self._parent = above, parent
         if not whiteout and isinstance(parent.nodes.get(path[-1]), Directory):
             raise InvalidLayer(f"invalid layer: {_text(path)} is a directory and a file at once")
         return parent
@@ -261,8 +271,12 @@ def _check(path: LayerPath) -> None:
     if len(path) > MAX_DEPTH:
         raise InvalidLayer(f"invalid layer: a path of more than {MAX_DEPTH} components")
     for name in path:
-        if not valid_name(name) or name.startswith(WHITEOUT_PREFIX):
-            raise InvalidLayer(f"invalid layer: {name[:80]!r} is not the name of a file")
+        _check_name(name)
+
+
+def _check_name(name: str) -> None:
+    if not valid_name(name) or name[:4] == WHITEOUT_PREFIX:
+        raise InvalidLayer(f"invalid layer: {name[:80]!r} is not the name of a file")
 
 
 def _text(path: LayerPath) -> str:

@@ -43,6 +43,8 @@ def offset_format(body: int, count: int) -> str:
 
 def offset_size(total: int) -> int:
     """The width in bytes of the framing offsets in a container of this total size."""
+    if total < 1 << 8:  # nearly always
+        return 1
     return next(size for size, _ in _OFFSET_FORMATS if total < 1 << (8 * size))
 
 

@@ -35,7 +35,7 @@ def write_beside(directory: str, instance: Digest | None, blobs: Iterable[bytes]
 
     Raises AtomicSysError.
     """
-    yield from _write(directory, "" if instance is None else f"{instance.hex}-", blobs)
+    yield from _write(directory, "" if instance is None else f"{instance.hex}.", blobs)
 
 
 def _write(directory: str, prefix: str, blobs: Iterable[bytes]) -> Iterator[str]:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from atomic_sys.errors import AtomicSysError
 from atomic_sys.model.digest import Digest
+from atomic_sys.model.reference import DockerReference
 from atomic_sys.trust.files import read_regular
 from atomic_sys.trust.framing import SignatureBlob, unframe
 from atomic_sys.trust.lookaside import LookasideConfig, lookaside_base, signature_address
@@ -34,6 +35,13 @@ def read_signatures(
     reference = identity.reference
     if base is None or reference is None:
         return ()
+    return signatures_at(base, reference, manifest_digest, get)
+
+
+def signatures_at(
+    base: str, reference: DockerReference, manifest_digest: Digest, get: Get
+) -> tuple[SignatureBlob, ...]:
+    """The signatures in the lookaside store at this address. Raises AtomicSysError, as above."""
 
     def read(number: int) -> tuple[str, bytes | None]:
         address = signature_address(base, reference, manifest_digest, number)
@@ -46,21 +54,19 @@ def read_signatures(
 
 
 def read_directory_signatures(directory: str, manifest_digest: Digest) -> tuple[SignatureBlob, ...]:
-    """The signatures of one manifest of a `dir:` image.
+    """The signatures beside the manifest of a `dir:` image, `signature-1` and so on.
 
-    Those of an instance are `HEX-signature-1` and so on, those of the manifest that the directory
-    is named for `signature-1`: a signature is good for what it signs, so where there are none of
-    the first kind, the second may do. Raises AtomicSysError, as read_signatures.
+    Those of an instance of its index are `HEX.signature-1` and so on. Raises AtomicSysError, as
+    read_signatures.
     """
-    for prefix in (f"{manifest_digest.hex}-", ""):
+    instance = os.path.join(directory, f"{manifest_digest.hex}.manifest.json")
+    prefix = f"{manifest_digest.hex}." if os.path.lexists(instance) else ""
 
-        def read(number: int, prefix: str = prefix) -> tuple[str, bytes | None]:
-            path = os.path.join(directory, f"{prefix}signature-{number}")
-            return path, _read_file(path)
+    def read(number: int) -> tuple[str, bytes | None]:
+        path = os.path.join(directory, f"{prefix}signature-{number}")
+        return path, _read_file(path)
 
-        if found := _numbered(read):
-            return found
-    return ()
+    return _numbered(read)
 
 
 def _numbered(read: Callable[[int], tuple[str, bytes | None]]) -> tuple[SignatureBlob, ...]:

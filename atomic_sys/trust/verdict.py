@@ -151,10 +151,6 @@ class Verdict:
             return None
         return DockerReference.parse(self.reference).name
 
-    def demanding(self, requirement: RequirementVerdict) -> "Verdict":
-        """The verdict with one requirement more."""
-        return replace(self, requirements=(*self.requirements, requirement))
-
     def as_json(self, image: str) -> Json:
         """The document of the contract, section 5; `image` is what the user typed."""
         return {
@@ -180,6 +176,13 @@ class Verdict:
             left_out = len(lines) - room + 1
             lines[room - 1 :] = [f"and {left_out} more requirements"]
         return (*head, *lines)
+
+    def without_signature(self) -> "Verdict":
+        """The same, rejected since no signature was asked for: `--require-signed`."""
+        denied = RequirementVerdict.deny(
+            "--require-signed", Cause.POLICY, "the policy asks for no signature of this image"
+        )
+        return replace(self, requirements=(*self.requirements, denied))
 
     def signers(self) -> tuple[str, ...]:
         """`USER (FINGERPRINT)` of everyone whose signature was accepted, each once."""

@@ -19,7 +19,13 @@ from atomic_sys.model import manifest as documents
 from atomic_sys.model.image_config import CONFIG_LIMIT
 from atomic_sys.model.manifest import Descriptor, Manifest
 from atomic_sys.model.reference import DEFAULT_TAG
-from atomic_sys.model.source import DockerArchiveSource, RegistrySource, Source, StoredSource
+from atomic_sys.model.source import (
+    DockerArchiveSource,
+    DockerDaemonSource,
+    RegistrySource,
+    Source,
+    StoredSource,
+)
 from atomic_sys.model.stream import TooLarge
 from atomic_sys.model.strict_json import Json, as_object
 from atomic_sys.store.images import StoredImage
@@ -134,9 +140,11 @@ def list_tags(repository: str, host: Host) -> dict[str, Json]:
 def _repository(source: Source, origin: Origin) -> str | None:
     if isinstance(origin, RegistryOrigin):
         return origin.reference.name
-    if isinstance(source, DockerArchiveSource) and source.reference is not None:
-        return source.reference.name
-    return None
+    match source:
+        case DockerArchiveSource() | DockerDaemonSource() if source.reference is not None:
+            return source.reference.name
+        case _:
+            return None
 
 
 def _tags(origin: Origin) -> tuple[str, ...]:

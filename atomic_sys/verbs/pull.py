@@ -6,7 +6,7 @@ from atomic_sys.engine.pull import Pulled
 from atomic_sys.engine.report import Report
 from atomic_sys.errors import doing
 from atomic_sys.host import Host
-from atomic_sys.verbs.support import locate, make_judge, parse_image
+from atomic_sys.verbs.sourcing import locate, make_judge, parse_image
 
 
 def pull(image: str, host: Host, report: Report) -> Pulled:

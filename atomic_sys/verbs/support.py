@@ -9,12 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from atomic_sys.engine import sources
 from atomic_sys.engine.journal import Journal
-from atomic_sys.engine.judge import Judge
 from atomic_sys.engine.observe import find, is_free
 from atomic_sys.engine.prepare import HostView
-from atomic_sys.engine.pull import ImageAt, require_image
+from atomic_sys.engine.pull import require_image
 from atomic_sys.engine.recover import recover
 from atomic_sys.engine.report import Report
 from atomic_sys.engine.runtime import check_runtime, runtime_features
@@ -23,35 +21,15 @@ from atomic_sys.errors import AtomicSysError
 from atomic_sys.host import Host
 from atomic_sys.model.names import ContainerName
 from atomic_sys.model.reference import ImageName
-from atomic_sys.model.source import Source, parse_source
 from atomic_sys.render import render
 from atomic_sys.render.host_facts import HostFacts
 from atomic_sys.render.render import DefaultTemplates
+from atomic_sys.verbs.sourcing import locate as locate
+from atomic_sys.verbs.sourcing import make_judge as make_judge
+from atomic_sys.verbs.sourcing import parse_image as parse_image
 
 START_TIMEOUT = 600.0  # seconds; the unit's own TimeoutStartSec= usually ends it before
 _SHARE = "share/atomic-sys"
-
-
-def make_judge(host: Host) -> Judge:
-    """Today's policy, ready to judge. Raises Rejected when there is none."""
-    return Judge(
-        policy=host.policy,
-        lookaside=host.lookaside,
-        get=host.http.get_document,
-        read_key=host.read_key,
-        verifier=host.verifier,
-        require_signed=host.options.require_signed,
-    )
-
-
-def parse_image(text: str) -> Source:
-    """An image argument. Raises UsageError."""
-    return parse_source(text, is_directory=os.path.isdir)
-
-
-def locate(host: Host, source: Source) -> ImageAt:
-    """The image and the way to it. Raises AtomicSysError."""
-    return sources.locate(source, host.http, host.registries, host.credentials)
 
 
 class Transaction(NamedTuple):

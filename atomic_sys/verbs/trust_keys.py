@@ -84,15 +84,34 @@ def _alike(keys: list[GivenKey], kind: Kind) -> list[GivenKey]:
 
 
 def _file(path: str, host: Host) -> GivenKey:
-    absolute = os.path.abspath(path)
     try:
-        content = host.read_key(absolute)
+        content = read_key_file(path)
     except OSError as error:
         raise AtomicSysError(
             f"The public key file {path} was not found. This file must exist to proceed."
             f" ({error.strerror})"
         ) from None
-    return GivenKey(source=path, key=NewKey(content=content, path=absolute), home=Home.FILE)
+    key = NewKey(content=content, path=_path_for_policy(path, host))
+    return GivenKey(source=path, key=key, home=Home.FILE)
+
+
+def _path_for_policy(path: str, host: Host) -> str:
+    """The path as the policy must name it: of another root's own policy, from inside that root.
+
+    Raises UsageError for a file that cannot be named like that.
+    """
+    root = os.path.realpath(host.options.root)
+    if root == "/" or _is_named(host):
+        return os.path.abspath(path)
+    inside = os.path.realpath(path).removeprefix(f"{root}/")
+    if os.path.isabs(inside):
+        raise UsageError(f"{path}: the policy below {root} can only name files below it")
+    return f"/{inside}"
+
+
+def _is_named(host: Host) -> bool:
+    """Whether the policy is a file of this machine that somebody named; so are its keys then."""
+    return bool(host.options.policy or host.paths.policy)
 
 
 def _key(text: str, kind: Kind, options: KeyOptions, host: Host) -> GivenKey:
@@ -154,6 +173,5 @@ def _placed(key: GivenKey, kind: Kind, host: Host) -> GivenKey:
     name = f"{str(key.facts[0].fingerprint).removeprefix('sha256:')}.{suffix}"
     directory = host.paths.image_keys
     here = host.paths.inside(directory)
-    named = host.options.policy or host.paths.policy  # whose keys are files of this machine
-    path = os.path.join(here if named else directory, name)
+    path = os.path.join(here if _is_named(host) else directory, name)
     return replace(key, key=NewKey(content=key.key.content, path=path), save_in=(here, name))

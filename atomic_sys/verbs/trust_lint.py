@@ -4,7 +4,6 @@
 from dataclasses import dataclass
 
 from atomic_sys.host import Host
-from atomic_sys.model.strict_json import Json
 from atomic_sys.trust.files import find_policy
 from atomic_sys.trust.lint import Finding, Place, Severity, lint
 from atomic_sys.trust.lookaside import InvalidLookaside, LookasideConfig
@@ -23,13 +22,6 @@ class Linted:
     def has_errors(self) -> bool:
         """Whether something is more than worth a look."""
         return any(finding.severity is Severity.ERROR for finding in self.findings)
-
-    def as_json(self) -> Json:
-        """The same for a program."""
-        return {
-            "policy": self.policy,
-            "findings": [finding.as_json() for finding in self.findings],
-        }
 
 
 def lint_policy(file: str | None, host: Host) -> Linted:

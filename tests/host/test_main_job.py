@@ -4,6 +4,7 @@
 The tests run in the order of the file, each on what the steps before it made.
 """
 
+import json
 from collections.abc import Iterator, Mapping
 
 import pytest
@@ -76,6 +77,30 @@ def test_etcd_answers_and_has_flannels_lease(running: Story) -> None:
 
 def test_docker_runs_a_container(running: Story) -> None:
     assert scenario.run_in_docker(running) == "hello from a container\n"
+
+
+def test_images_go_to_the_engine_and_come_back(running: Story) -> None:
+    """By save and by `docker-daemon:`; the image's id, which docker computes, stays."""
+    name, policy = running.reference("etcd"), "/tmp/accept.json"
+    running.host.write(policy, '{"default": [{"type": "insecureAcceptAnything"}]}')
+    loaded = running.type(
+        f"sh -c 'atomic images save {name} | runc exec docker docker load --quiet'"
+    )
+    assert loaded.stdout == f"Loaded image: {name}\n"
+    shown = running.type(f"runc exec docker docker image inspect -f {{{{.Id}}}} {name}")
+    stored = json.loads(running.type(f"atomic images inspect {name}").stdout)[0]
+    assert shown.stdout.strip().endswith(stored["Id"].removeprefix("sha256:"))
+    root = "/tmp/other-root"
+    running.type(f"mkdir {root}")
+    options = f"--root {root} --policy {policy}"
+    for source in (f"docker-daemon:{name}", f"docker-daemon:{shown.stdout.strip()}"):
+        running.type(f"atomic {options} pull {source}")
+    again = json.loads(running.type(f"atomic {options} images inspect {name}").stdout)[0]
+    assert again["Id"] == stored["Id"]
+    refused = running.type(f"atomic pull docker-daemon:{name}", expect=(REJECTED,))
+    assert "docker-daemon" in refused.stderr
+    running.type(f"rm -r {root} {policy}")
+    running.type(f"runc exec docker docker rmi {name}")
 
 
 def update_etcd(story: Story, value: str, *expect: int) -> str:

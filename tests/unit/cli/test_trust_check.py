@@ -147,7 +147,7 @@ def test_require_signed(atomic: Atomic, tmp_path: Path, image: Path) -> None:
     atomic("trust", "check", f"dir:{image}")
     words = ("--require-signed", "trust", "check", f"dir:{image}")
     out, _ = atomic(*words, code=ExitCode.REJECTED)
-    assert "--require-signed: rejected: no requirement here asks for a signature" in out
+    assert "--require-signed: rejected: the policy asks for no signature of this image" in out
     atomic("--require-signed", "pull", f"dir:{image}", code=ExitCode.REJECTED)
     write(tmp_path, [SIGNED | {"signedIdentity": {
         "type": "exactReference", "dockerReference": NAME
@@ -295,12 +295,11 @@ def test_lint(atomic: Atomic, tmp_path: Path) -> None:
     assert out.startswith("error: docker: a.example: sigstore signatures are never read")
     other = tmp_path / "other.json"
     other.write_text(json.dumps({"default": OPEN}))
-    found = json.loads(atomic("trust", "lint", "--json", str(other), code=ExitCode.FAILED)[0])
-    assert (found["policy"], found["findings"][0]["rule"]) == (str(other), "open-default")
+    (found,) = json.loads(atomic("trust", "lint", "--json", str(other), code=ExitCode.FAILED)[0])
+    assert (found["rule"], found["severity"]) == ("open-default", "error")
     other.write_text(json.dumps({"default": REJECT, "transports": {"oci": {"": OPEN}}}))
     assert "warning: oci: all of the transport: " in atomic("trust", "lint", str(other))[0]
     other.write_text("{")
     (tmp_path / "etc/containers/registries.d/x.yaml").write_text("[")
     found = json.loads(atomic("trust", "lint", "--json", str(other), code=ExitCode.FAILED)[0])
-    rules = [finding["rule"] for finding in found["findings"]]
-    assert rules == ["invalid-registries.d", "invalid-policy"]
+    assert [one["rule"] for one in found] == ["invalid-registries.d", "invalid-policy"]

@@ -75,10 +75,10 @@ def test_a_scope_comes_and_goes(
 def test_sigstore_keys(atomic: Atomic, tmp_path: Path) -> None:
     inline = key_file(tmp_path)
     (tmp_path / "keys").mkdir()
-    key_file(tmp_path, "keys/k.pub")
+    other = key_file(tmp_path, "keys/k.pub")
     assert atomic("trust", "add", *SIGSTORE, "-k", inline, "a.example") == ExitCode.DONE
-    assert atomic("trust", "add", *SIGSTORE, "-f", "/keys/k.pub", "b.example") == ExitCode.DONE
-    both = ("--require", "any", "-k", inline, "-f", "/keys/k.pub", "--identity", "matchExact")
+    assert atomic("trust", "add", *SIGSTORE, "-f", other, "b.example") == ExitCode.DONE
+    both = ("--require", "any", "-k", inline, "-f", other, "--identity", "matchExact")
     assert atomic("trust", "add", *SIGSTORE, *both, "c.example") == ExitCode.DONE
     found = scopes(tmp_path)
     assert set(found["a.example"][0]) == {"type", "keyData", "signedIdentity"}
@@ -118,6 +118,7 @@ def test_all_keys_must_sign_by_default(
         (["--transport", "oci", "-k", "x", "/x"], "have no name that a signature could fit"),
         (["--transport", "oci", "--identity=matchExact", "-k", "x", "/x"], "have no name"),
         (["-k", "ftp://x/y", "a.example"], "keys are fetched by https only"),
+        (["-f", "/etc/hostname", "a.example"], "can only name files below it"),
         (["-t", "nonsense", "a.example"], "invalid choice: 'nonsense'"),
     ],
     ids=lambda words: " ".join(words) if isinstance(words, list) else None,

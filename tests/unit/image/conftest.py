@@ -8,6 +8,7 @@ import pytest
 
 from atomic_sys.image.http import Http
 from tests.support.fake_registry import FakeRegistry, make_certificate
+from tests.support.upload_registry import UploadRegistry
 
 
 @pytest.fixture(autouse=True)
@@ -24,6 +25,12 @@ def http() -> Iterator[Http]:
 @pytest.fixture
 def registry() -> Iterator[FakeRegistry]:
     with FakeRegistry() as server:
+        yield server
+
+
+@pytest.fixture
+def uploads() -> Iterator[UploadRegistry]:
+    with UploadRegistry() as server:
         yield server
 
 

@@ -72,7 +72,7 @@ def test_both_ways(tmp_path: Path, certificate: Path, demanding: FakeRegistry) -
         shutil.copy(certificate, directory / name)
     with door(tmp_path) as http:
         assert http.get_document(url, 5) == b"x"
-        with http.get(Request(url=url, tls=Tls.UNVERIFIED)) as response:
+        with http.send(Request(url=url, tls=Tls.UNVERIFIED)) as response:
             assert response.read(5, "it") == b"x"
     (directory / "ca.crt").unlink()
     with door(tmp_path) as http, pytest.raises(ConnectionFailed, match="certificate"):

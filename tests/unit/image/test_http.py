@@ -90,7 +90,7 @@ def test_authorization_stays_with_its_host(http: Http, registry: FakeRegistry) -
         registry.replies["/b"] = Reply(status=302, headers={"Location": f"{other.url}/c"})
         other.replies["/c"] = Reply(body=b"x")
         request = Request(url=f"{registry.url}/a", headers={"Authorization": "Bearer t"})
-        with http.get(request) as response:
+        with http.send(request) as response:
             assert response.read(9, "it") == b"x"
         assert registry.asked("/b")[0]["Authorization"] == "Bearer t"
         assert "Authorization" not in other.asked("/c")[0]
@@ -126,7 +126,7 @@ def test_https(
     url = f"{secure_registry.url}/a"
     with Http() as http:
         # An unverified connection first: it must not be kept for a verified request.
-        with http.get(Request(url=url, tls=Tls.UNVERIFIED)) as response:
+        with http.send(Request(url=url, tls=Tls.UNVERIFIED)) as response:
             assert response.read(5, "it") == b"x"
         with pytest.raises(ConnectionFailed, match="certificate"):
             http.get_document(url, 5)
@@ -169,3 +169,17 @@ def test_registry_message(body: bytes, message: str) -> None:
 def test_registry_message_is_short() -> None:
     body = json.dumps({"errors": [{"code": "A", "message": "x" * 5000}] * 100}).encode()
     assert len(registry_message(body)) < 400
+
+
+def test_a_redirect_to_no_address(http: Http, registry: FakeRegistry) -> None:
+    registry.replies["/a"] = Reply(status=307, headers={"Location": "http://[::1"})
+    with pytest.raises(NetworkError, match="sends us to"):
+        http.get_document(f"{registry.url}/a", 5)
+
+
+def test_the_body_of_a_redirect_is_not_read(http: Http, registry: FakeRegistry) -> None:
+    """requests reads it whole, also where it is told not to follow."""
+    headers = {"Location": f"{registry.url}/b"}
+    registry.replies["/a"] = Reply(status=307, headers=headers, body=b"x" * 65536, endless=True)
+    registry.replies["/b"] = Reply(body=b"done")
+    assert http.get_document(f"{registry.url}/a", 5) == b"done"

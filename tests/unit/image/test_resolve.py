@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from atomic_sys.image import resolve as resolving
 from atomic_sys.image.origin import RawManifest
-from atomic_sys.image.resolve import MAX_NESTING, resolve
+from atomic_sys.image.resolve import MAX_NESTING, expand, fetch, resolve
 from atomic_sys.model.digest import Digest
 from atomic_sys.model.manifest import (
     DOCKER_MANIFEST,
@@ -103,6 +104,32 @@ def test_nesting() -> None:
         resolve(origin, AMD64)
 
 
+def test_everything() -> None:
+    """Each once, and what is named before who names it."""
+    origin = MemoryOrigin()
+    one, two = image(origin, "one"), image(origin, "two")
+    inner = index(origin, on(one, AMD64), on(two, ARM))
+    index(origin, on(two, ARM), inner, on(one, AMD64))
+    top = fetch(origin)
+    digests = [str(document.raw.digest) for document in expand(origin, top)]
+    assert digests == [two["digest"], one["digest"], inner["digest"], str(top.raw.digest)]
+
+
+def test_too_much_of_everything(monkeypatch: pytest.MonkeyPatch) -> None:
+    origin = MemoryOrigin()
+    entry = image(origin, "deep")
+    for _ in range(MAX_NESTING):
+        entry = index(origin, entry)
+    assert len(expand(origin, fetch(origin))) == MAX_NESTING + 1
+    index(origin, entry)
+    with pytest.raises(InvalidManifest, match="nested"):
+        expand(origin, fetch(origin))
+    index(origin, image(origin, "a"), image(origin, "b"))
+    monkeypatch.setattr(resolving, "MAX_DOCUMENTS", 2)
+    with pytest.raises(InvalidManifest, match="more than 2"):
+        expand(origin, fetch(origin))
+
+
 @pytest.mark.parametrize(
     ("lie", "error"),
     [
@@ -116,3 +143,5 @@ def test_an_index_that_lies(lie: dict[str, Any], error: type[Exception]) -> None
     index(origin, on(image(origin, "x"), AMD64) | lie)
     with pytest.raises(error):
         resolve(origin, AMD64)
+    with pytest.raises(error):
+        expand(origin, fetch(origin))

@@ -84,14 +84,14 @@ def test_retry_after(header: str | None, seconds: float | None) -> None:
 def test_nobody_there_may_pass_but_a_name_that_nobody_has_does_not(
     http: Http, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(Unreachable), http.get(Request(url="http://127.0.0.1:1/")):
+    with pytest.raises(Unreachable), http.send(Request(url="http://127.0.0.1:1/")):
         pass
-    with pytest.raises(ConnectionFailed) as caught, http.get(Request(url="http://a..b/")):
+    with pytest.raises(ConnectionFailed) as caught, http.send(Request(url="http://a..b/")):
         pass
     assert not isinstance(caught.value, Temporary)
     for code, passes in ((socket.EAI_NONAME, False), (socket.EAI_AGAIN, True)):
         failing = Mock(side_effect=socket.gaierror(code, "no"))
         monkeypatch.setattr(socket, "getaddrinfo", failing)
-        with pytest.raises(ConnectionFailed) as caught, http.get(Request(url="http://h.invalid/")):
+        with pytest.raises(ConnectionFailed) as caught, http.send(Request(url="http://h.invalid/")):
             pass
         assert isinstance(caught.value, Temporary) == passes

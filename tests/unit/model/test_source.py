@@ -8,6 +8,7 @@ from atomic_sys.model.reference import DockerReference
 from atomic_sys.model.source import (
     DirectorySource,
     DockerArchiveSource,
+    DockerDaemonSource,
     LayoutArchiveSource,
     LayoutSource,
     RegistrySource,
@@ -97,14 +98,16 @@ def test_stored() -> None:
         "docker-archive:a.tar:UPPER",
         "docker-archive:a.tar:@0",
         "docker-archive:a.tar:etcd@sha256:",
-        "docker-daemon:a:1",
+        "docker-daemon:",
+        "docker-daemon:UPPER",
+        "docker-daemon:a@sha256:" + "0" * 64,
+        "docker-daemon:" + "0" * 64,
         "oci-archive:",
         "oci-archive::1",
         "oci-archive:a.tar:",
         "oci-archive:a.tar:a/b",
         "dir:",
         "dockertar:",
-        "docker:etcd:1",
         "ftp://etcd",
     ],
 )
@@ -146,8 +149,17 @@ def test_archive_of_the_predecessor() -> None:
     assert str(named.name) == "docker.io/etcd:latest"
 
 
-def test_what_comes_later_has_a_hint() -> None:
-    with pytest.raises(UsageError, match="docker-daemon: is not supported") as caught:
-        parse("docker-daemon:a:1")
-    assert caught.value.hint is not None
-    assert "skopeo copy" in caught.value.hint
+@pytest.mark.parametrize(
+    ("text", "asked", "name"),
+    [
+        ("docker-daemon:etcd", "docker.io/library/etcd:latest", "docker.io/etcd:latest"),
+        ("docker-daemon:h.io:5000/a/b:1", "h.io:5000/a/b:1", "h.io:5000/a/b:1"),
+        ("docker:etcd:1", "docker.io/library/etcd:1", "docker.io/etcd:1"),
+        (f"docker-daemon:sha256:{'1' * 64}", f"sha256:{'1' * 64}", f"{'1' * 12}:latest"),
+    ],
+)
+def test_docker_engine(text: str, asked: str, name: str) -> None:
+    source = parse(text)
+    assert isinstance(source, DockerDaemonSource)
+    assert (source.asked, str(source.name)) == (asked, name)
+    assert parse(str(source)) == source

@@ -30,7 +30,8 @@ FIRST, SECOND = ImageName.parse("example.com/first:1"), ImageName.parse("second"
 def put(store: Store, name: ImageName, *contents: Sequence[Member]) -> StoredImage:
     imports = [layers.layer_import(members) for members in contents]
     for about, members in zip(imports, contents, strict=True):
-        store.import_layer(about, layers.stream(members))
+        if not store.has_layer(about.digest):  # or its commit is another one a second later
+            store.import_layer(about, layers.stream(members))
     return store.put_image(layers.image(name.value, imports, (b"sig",)))
 
 
@@ -220,8 +221,9 @@ def test_a_damaged_store_is_told(store: Store, tmp_path: Path) -> None:
     image = put(store, FIRST, A)
     for path in (tmp_path / "repo/objects").rglob("*.dirtree"):
         path.write_bytes(b"\0" * 10)
+    again = Store(store.repository)  # this one has the tree in memory
     with pytest.raises(Damaged, match="damaged object"):
-        store.tree(image)
+        again.tree(image)
     with pytest.raises(Damaged):
         store.config(image)
 

@@ -72,8 +72,8 @@ def test_hint(cause: Cause, reference: str | None, hint: str) -> None:
     assert hint in error.hint
 
 
-def test_a_verdict_can_demand_more() -> None:
-    met = RequirementVerdict.accept("insecureAcceptAnything", "everything is accepted")
-    more = RequirementVerdict.deny("--require-signed", Cause.POLICY, "no signature")
-    assert verdict(met).accepted
-    assert not verdict(met).demanding(more).accepted
+def test_a_signature_can_be_demanded() -> None:
+    met = verdict(RequirementVerdict.accept("insecureAcceptAnything", "everything is accepted"))
+    assert met.accepted
+    error = rejection(met.without_signature(), "IMAGE")
+    assert "--require-signed: the policy asks for no signature" in str(error)

@@ -199,3 +199,32 @@ def test_attachments(name: str, *, used: bool) -> None:
 def test_no_attachments_unless_it_is_said() -> None:
     image = docker_identity(DockerReference.parse("example.com/a:1"))
     assert not uses_attachments(LookasideConfig(docker={}), image)
+
+
+@pytest.mark.parametrize(
+    ("document", "base"),
+    [
+        (b"{}", DEFAULT_LOOKASIDE),
+        (b"default-docker: {lookaside: file:///read}", "file:///read"),
+        (b"default-docker: {lookaside: https://h, lookaside-staging: file:///w}", "file:///w"),
+        (b"default-docker: {sigstore: https://h, sigstore-staging: file:///w}", "file:///w"),
+        (
+            b"default-docker: {lookaside-staging: file:///w}\ndocker: {h.io: {lookaside: file:///r}}",
+            "file:///r",
+        ),
+        (
+            b"docker: {h.io: {use-sigstore-attachments: true}, h.io/a: {lookaside-staging: file:///a}}",
+            "file:///a",
+        ),
+    ],
+)
+def test_where_signatures_are_written(document: bytes, base: str) -> None:
+    identity = docker_identity(DockerReference.parse("h.io/a/b:1"))
+    assert staging_base(parse([("f", document)]), identity) == base
+
+
+@pytest.mark.parametrize("address", ["https://h/x", "http://h/x", "ftp://h/x", "file://x"])
+def test_where_signatures_cannot_be_written(address: str) -> None:
+    document = f"default-docker: {{lookaside: '{address}'}}".encode()
+    with pytest.raises(InvalidLookaside):
+        staging_base(parse([("f", document)]), docker_identity(DockerReference.parse("h/a:1")))

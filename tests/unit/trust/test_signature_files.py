@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Signatures at the first free number, and nothing that is there replaced."""
+"""Signatures written to files: whole, at the first free number, and nothing replaced."""
 
 import os
 from pathlib import Path
@@ -9,41 +9,38 @@ import pytest
 from atomic_sys.errors import AtomicSysError
 from atomic_sys.model.digest import Digest
 from atomic_sys.model.reference import DockerReference
+from atomic_sys.trust import signature_files
 from atomic_sys.trust.signature_files import write_beside, write_lookaside
-from atomic_sys.trust.signatures import MAX_SIGNATURES
 
-DIGEST = Digest.of(b"manifest")
-NAME = DockerReference.parse("example.com/ns/repo:1")
+DIGEST = Digest.of(b"x")
+NAME = DockerReference.parse("h.io/ns/a:1")
 
 
 def test_lookaside(tmp_path: Path) -> None:
-    place = tmp_path / "a b" / f"ns/repo@sha256={DIGEST.hex}"
-    base = f"file://{tmp_path}/a%20b"
-    assert list(write_lookaside(base, NAME, DIGEST, [b"1", b"2"])) == [
-        str(place / "signature-1"), str(place / "signature-2"),
-    ]  # fmt: skip
-    os.unlink(place / "signature-1")
-    assert list(write_lookaside(base, NAME, DIGEST, [b"3"])) == [str(place / "signature-1")]
-    assert (place / "signature-2").read_bytes() == b"2"
-    assert sorted(os.listdir(place)) == ["signature-1", "signature-2"]
-    assert (place / "signature-1").stat().st_mode & 0o777 == 0o644
+    base = f"file://{tmp_path}/with%20space"
+    paths = [path for blobs in ((b"a",), (b"b", b"c")) for path in
+             write_lookaside(base, NAME, DIGEST, blobs)]  # fmt: skip
+    directory = tmp_path / f"with space/ns/a@sha256={DIGEST.hex}"
+    assert paths == [str(directory / f"signature-{number}") for number in (1, 2, 3)]
+    assert [Path(path).read_bytes() for path in paths] == [b"a", b"b", b"c"]
+    assert len(os.listdir(directory)) == 3
+    assert (directory / "signature-1").stat().st_mode & 0o777 == 0o644
 
 
 def test_beside(tmp_path: Path) -> None:
-    assert list(write_beside(str(tmp_path), None, [b"1"])) == [f"{tmp_path}/signature-1"]
-    instance = f"{tmp_path}/{DIGEST.hex}-signature-1"
-    assert list(write_beside(str(tmp_path), DIGEST, [b"1"])) == [instance]
+    assert [*write_beside(str(tmp_path), None, [b"a"])] == [f"{tmp_path}/signature-1"]
+    assert [*write_beside(str(tmp_path), DIGEST, [b"b"])] == [
+        f"{tmp_path}/{DIGEST.hex}.signature-1"
+    ]
 
 
-def test_full(tmp_path: Path) -> None:
-    for number in range(1, MAX_SIGNATURES + 1):
-        (tmp_path / f"signature-{number}").touch()
-    with pytest.raises(AtomicSysError, match="there are 128 signatures already"):
-        list(write_beside(str(tmp_path), None, [b"1"]))
-    assert len(os.listdir(tmp_path)) == MAX_SIGNATURES
+def test_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signature_files, "MAX_SIGNATURES", 1)
+    with pytest.raises(AtomicSysError, match="1 signatures already"):
+        list(write_beside(str(tmp_path), None, [b"a", b"b"]))
 
 
-def test_no_directory(tmp_path: Path) -> None:
+def test_unwritable(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(AtomicSysError, match="cannot write signatures to"):
-        list(write_beside(str(tmp_path / "file"), None, [b"1"]))
+    with pytest.raises(AtomicSysError, match="cannot write signatures"):
+        list(write_beside(str(tmp_path / "file"), None, [b"a"]))

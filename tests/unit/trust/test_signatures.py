@@ -135,10 +135,12 @@ def test_beside_the_manifest(tmp_path: Path) -> None:
     )
 
 
-def test_of_an_instance(tmp_path: Path) -> None:
-    (tmp_path / "signature-1").write_bytes(b"\xa3of the index")
-    other = read_directory_signatures(str(tmp_path), DIGEST)
-    assert [getattr(one, "message", b"") for one in other] == [b"\xa3of the index"]
-    (tmp_path / f"{DIGEST.hex}-signature-1").write_bytes(b"\xa3of the instance")
-    own = read_directory_signatures(str(tmp_path), DIGEST)
-    assert [getattr(one, "message", b"") for one in own] == [b"\xa3of the instance"]
+def test_beside_the_manifest_of_an_instance(tmp_path: Path) -> None:
+    (tmp_path / "signature-1").write_bytes(b"\0simple-signing\nx")
+    (tmp_path / f"{DIGEST.hex}.manifest.json").write_bytes(b"{}")
+    assert read_directory_signatures(str(tmp_path), DIGEST) == ()
+    own = tmp_path / f"{DIGEST.hex}.signature-1"
+    own.write_bytes(b"\0simple-signing\ny")
+    assert read_directory_signatures(str(tmp_path), DIGEST) == (
+        SimpleSignature(source=str(own), message=b"y"),
+    )

@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""`docker-daemon:`: an image of the Docker engine on this host, read or written.
+
+The engine has no manifests; it saves and loads archives, so an image is what its archive is: see
+docker_archive.py. The archive is fetched once, into a file without a name.
+"""
+
+import contextlib
+import threading
+import weakref
+from collections.abc import Generator, Iterable
+from typing import Self
+
+from atomic_sys.image.archive import ArchiveFiles
+from atomic_sys.image.docker_archive import DockerArchiveOrigin
+from atomic_sys.image.docker_archive_writer import (
+    DockerArchiveWriter,
+    refuse_signatures,
+    single,
+    spool_directory,
+    tags_of,
+)
+from atomic_sys.image.docker_engine import DockerEngine
+from atomic_sys.image.origin import RawManifest
+from atomic_sys.image.tar_writer import Spool, tar_chunks, tar_size
+from atomic_sys.model.digest import Digest
+from atomic_sys.model.manifest import Descriptor
+from atomic_sys.model.source import DockerArchiveSource, DockerDaemonSource
+
+
+class DockerDaemonOrigin:
+    """One image of the engine; safe for threads."""
+
+    def __init__(self, source: DockerDaemonSource, engine: DockerEngine) -> None:
+        self._source = source
+        self._engine = engine
+        self._lock = threading.Lock()
+        self._archive: DockerArchiveOrigin | None = None
+
+    @property
+    def description(self) -> str:
+        """`docker-daemon:NAME:TAG` or `docker-daemon:sha256:HEX`."""
+        return str(self._source)
+
+    def manifest(self, digest: Digest | None) -> RawManifest:
+        """See DockerArchiveOrigin. Raises NotFound, EngineError, and what that raises."""
+        return self._opened().manifest(digest)
+
+    def blob(self, descriptor: Descriptor) -> Generator[bytes, None, None]:
+        """See DockerArchiveOrigin."""
+        return self._opened().blob(descriptor)
+
+    def _opened(self) -> DockerArchiveOrigin:
+        with self._lock:
+            if self._archive is None:
+                self._archive = self._fetch()
+            return self._archive
+
+    def _fetch(self) -> DockerArchiveOrigin:
+        with contextlib.ExitStack() as stack:
+            spool = stack.enter_context(Spool(spool_directory()))
+            part = spool.put(self._engine.save(self._source.asked))
+            # An origin has no end of its own; the file goes with it.
+            weakref.finalize(self, stack.pop_all().close)
+        source = DockerArchiveSource(path=self.description, reference=self._source.reference)
+        return DockerArchiveOrigin(source, ArchiveFiles(self.description, part.fd))
+
+
+class DockerDaemonDestination:
+    """The engine, to load one image into; a Destination and a context manager."""
+
+    def __init__(self, source: DockerDaemonSource, engine: DockerEngine) -> None:
+        self._source = source
+        self._engine = engine
+        self._writer = DockerArchiveWriter(spool_directory())
+
+    def __enter__(self) -> Self:
+        self._writer.__enter__()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._writer.__exit__()
+
+    @property
+    def description(self) -> str:
+        """`docker-daemon:NAME:TAG`."""
+        return str(self._source)
+
+    def has_blob(self, blob: Descriptor) -> bool:
+        """Whether the blob was put before."""
+        return self._writer.has(blob.digest)
+
+    def put_blob(self, blob: Descriptor, chunks: Iterable[bytes]) -> None:
+        """Take a blob; a layer is uncompressed. Raises AtomicSysError, OSError."""
+        self._writer.put(blob, chunks)
+
+    def put_manifest(self, manifest: RawManifest) -> None:
+        """The engine takes no manifests; the image is made by finish()."""
+
+    def put_signatures(self, digest: Digest, signatures: tuple[bytes, ...]) -> None:
+        """Raises AtomicSysError for any signature: the engine has no place for it."""
+        refuse_signatures(self.description, digest, signatures)
+
+    def finish(self, manifest: RawManifest) -> None:
+        """Load the image into the engine. Raises EngineError, AtomicSysError, OSError."""
+        self._writer.add(single(self.description, manifest), tags_of(self._source.reference))
+        members = self._writer.members()
+        self._engine.load(tar_size(members), tar_chunks(members))
