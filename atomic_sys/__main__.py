@@ -9,7 +9,7 @@ from typing import NoReturn
 
 from atomic_sys import log
 from atomic_sys.cli.parser import dispatch
-from atomic_sys.errors import AtomicSysError, ExitCode, printable
+from atomic_sys.errors import AtomicSysError, ExitCode, Rejected, printable
 
 
 def main() -> NoReturn:
@@ -27,6 +27,8 @@ def run(argv: list[str]) -> int:
         sys.stdout.flush()
     except AtomicSysError as error:
         _report(error, str(error))
+        for line in error.details if isinstance(error, Rejected) else ():
+            print(f"  {printable(line)}", file=sys.stderr)
         if error.hint is not None:
             print(f"hint: {printable(error.hint)}", file=sys.stderr)
         return error.exit_code

@@ -55,9 +55,15 @@ class Damaged(AtomicSysError):
 
 
 class Rejected(AtomicSysError):
-    """The trust policy does not allow this image."""
+    """The trust policy does not allow this image; `details` are further lines that tell why."""
 
     exit_code = ExitCode.REJECTED
+
+    def __init__(
+        self, message: str, *, hint: str | None = None, details: tuple[str, ...] = ()
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.details = details
 
 
 class Busy(AtomicSysError):

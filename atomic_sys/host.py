@@ -27,7 +27,13 @@ from atomic_sys.store.store import Store
 from atomic_sys.systemd import dbus
 from atomic_sys.systemd.manager import Manager
 from atomic_sys.systemd.offline import OfflineManager, is_online
-from atomic_sys.trust.files import LoadedPolicy, load_lookaside, load_policy, read_key_file
+from atomic_sys.trust.files import (
+    LoadedPolicy,
+    load_lookaside,
+    load_policy,
+    own_file,
+    read_key_file,
+)
 from atomic_sys.trust.gpg import GpgVerifier
 from atomic_sys.trust.lookaside import LookasideConfig
 
@@ -43,10 +49,10 @@ class HostOptions:
 
     root: str = "/"
     policy: str | None = None
+    require_signed: bool = False
     registries_conf: str | None = None
     registries_d: str | None = None
     authfile: str | None = None
-    require_signed: bool = False
     source_credentials: Password | None = None
     destination_credentials: Password | None = None
     lock_timeout: float = DEFAULT_LOCK_TIMEOUT
@@ -142,18 +148,33 @@ class Host:
         return f"{cache}/containers/short-name-aliases.conf"
 
     @cached_property
-    def policy(self) -> LoadedPolicy:
-        """Today's trust policy."""
+    def policy_paths(self) -> tuple[str, ...]:
+        """Where the trust policy is looked for: in the file that is named, else in one of these."""
         named = self.options.policy or self.paths.policy
         if named is not None:
-            return load_policy([named])
-        return load_policy([self.paths.inside(path) for path in self.paths.policy_candidates])
+            return (named,)
+        own = self.paths.own_config
+        return (
+            *own_file(own and f"{own}/policy.json"),
+            *map(self.paths.inside, self.paths.policy_candidates),
+        )
+
+    @cached_property
+    def policy(self) -> LoadedPolicy:
+        """Today's trust policy."""
+        return load_policy(self.policy_paths)
+
+    @cached_property
+    def registries_d(self) -> str:
+        """The directory that says where signatures are."""
+        named, own = self.options.registries_d, self.paths.own_config
+        found = own_file(own and f"{own}/registries.d")
+        return named or next(iter(found), self.paths.inside(self.paths.registries_d))
 
     @cached_property
     def lookaside(self) -> LookasideConfig:
         """registries.d."""
-        default = self.paths.inside(self.paths.registries_d)
-        return load_lookaside(self.options.registries_d or default)
+        return load_lookaside(self.registries_d)
 
     @property
     def read_key(self) -> Callable[[str], bytes]:

@@ -26,10 +26,12 @@ class Paths:
     repository: str | None = None  # None: /ostree/repo where it can be used, else .storage/ostree
     atomic_conf: str = "/etc/atomic.conf"
     policy: str | None = None  # None: the first of policy_candidates that exists
+    own_config: str | None = None  # the caller's, as seen from here; other roots have none
     registries_conf: str = "/etc/containers/registries.conf"
     registries_conf_d: str = "/etc/containers/registries.conf.d"
     short_name_aliases: str = "/var/cache/containers/short-name-aliases.conf"
     registries_d: str = "/etc/containers/registries.d"
+    image_keys: str = "/etc/pki/containers"  # of those whose images are trusted
     certs_d: str = "/etc/containers/certs.d"
     docker_certs_d: str = "/etc/docker/certs.d"
     units: str = "/etc/systemd/system"
@@ -52,11 +54,20 @@ class Paths:
             if environment.get(variable)
         }
         policy = environment.get("CONTAINERS_POLICY_JSON") or environment.get("TRUST_POLICY")
-        return cls(root=root, policy=policy or None, **changed)
+        own = environment.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
+        return cls(
+            root=root,
+            policy=policy or None,
+            own_config=f"{own}/containers" if root == "/" else None,
+            **changed,
+        )
 
     @property
     def policy_candidates(self) -> tuple[str, ...]:
-        """The policy files in the order in which they are looked for; the first one is used."""
+        """The policy files in the order in which they are looked for; the first one is used.
+
+        The caller's own one comes before them.
+        """
         if self.policy is not None:
             return (self.policy,)
         return ("/etc/containers/policy.json", "/usr/share/containers/policy.json")

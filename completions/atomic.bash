@@ -26,14 +26,16 @@ _atomic_options() {
         echo '-d --directory -g --gnupghome -a --all --json'
         ;;
     'trust show') echo '-h --help --raw -j --json --effective' ;;
-    'trust check') echo '-h --help --as --json --src-creds' ;;
+    'trust add')
+        echo '-h --help -k --pubkeys -f --pubkeysfile -t --type --keytype --require --identity -s --sigstore'
+        echo '-g --gnupghome --sigstoretype --transport -y --assumeyes --lock-timeout'
+        ;;
+    'trust delete') echo '-h --help --save-sigstore --sigstoretype --transport --lock-timeout' ;;
+    'trust default') echo '-h --help --lock-timeout' ;;
+    'trust reset') echo '-h --help -y --assumeyes --lock-timeout' ;;
+    'trust check') echo '-h --help --as --src-creds --json' ;;
     'trust audit') echo '-h --help -n --noheading --json' ;;
     'trust lint') echo '-h --help --json' ;;
-    'trust add')
-        echo '-h --help -t --type -k --pubkeys -f --pubkeysfile --require --sigstoretype -s --sigstore --lock-timeout'
-        ;;
-    'trust delete') echo '-h --help --sigstoretype --save-sigstore --lock-timeout' ;;
-    'trust default' | 'trust reset') echo '-h --help --lock-timeout' ;;
     'trust generate-key') echo '-h --help --output-prefix --sign-passphrase-file' ;;
     login) echo '-h --help -u --username --password-stdin --authfile --lock-timeout' ;;
     logout) echo '-h --help -a --all --authfile --lock-timeout' ;;
@@ -90,7 +92,9 @@ _atomic_words() {
         compgen -d -- "$2"
         ;;
     containers) echo 'list status exec logs ps stats verify delete update rollback deployments hold unhold recover' ;;
-    trust) echo 'show check audit lint add delete default reset generate-key' ;;
+    trust) echo 'show add delete default reset check audit lint generate-key' ;;
+    'trust default') echo 'accept reject' ;;
+    'trust delete') atomic trust show 2>/dev/null | cut -d ' ' -f 1 | grep -v '^\*$' ;;
     images) echo 'list info version inspect history diff checkout tag help save load update delete verify prune' ;;
     uninstall | run | stop | 'containers exec' | 'containers logs' | 'containers ps' | \
         'containers stats' | 'containers status' | 'containers delete' | 'containers verify' | \
@@ -106,10 +110,20 @@ _atomic_value() {
     case $1 in
     --root | --registries.d | --directory | --gnupghome) mapfile -t COMPREPLY < <(compgen -d -- "$2") ;;
     --policy | --registries-conf | --authfile | --values | --runtime | --sign-by-sigstore-private-key | \
-        --sign-passphrase-file | --output-prefix | --digestfile) mapfile -t COMPREPLY < <(compgen -f -- "$2") ;;
-    -i | --input) mapfile -t COMPREPLY < <(compgen -f -- "$2") ;;
+        --sign-passphrase-file | --output-prefix | --digestfile | -k | --pubkeys | --pubkeysfile) mapfile -t COMPREPLY < <(compgen -f -- "$2") ;;
     --storage) mapfile -t COMPREPLY < <(compgen -W ostree -- "$2") ;;
     --format) mapfile -t COMPREPLY < <(compgen -W 'json docker-archive oci-archive' -- "$2") ;;
+    -i | --input) mapfile -t COMPREPLY < <(compgen -f -- "$2") ;;
+    --type) mapfile -t COMPREPLY < <(compgen -W 'signedBy sigstoreSigned insecureAcceptAnything reject' -- "$2") ;;
+    --keytype) mapfile -t COMPREPLY < <(compgen -W GPGKeys -- "$2") ;;
+    --require) mapfile -t COMPREPLY < <(compgen -W 'any all' -- "$2") ;;
+    --identity)
+        mapfile -t COMPREPLY < <(compgen -W 'matchExact matchRepoDigestOrExact matchRepository
+            exactReference= exactRepository= remapIdentity=' -- "$2")
+        ;;
+    --sigstoretype | --transport)
+        mapfile -t COMPREPLY < <(compgen -W 'web local atomic docker dir oci oci-archive docker-archive' -- "$2")
+        ;;
     --after | --before | --requires | --wants)
         mapfile -t COMPREPLY < <(compgen -W "$(
             systemctl list-unit-files --plain --no-legend 2>/dev/null | cut -d ' ' -f 1
@@ -117,7 +131,7 @@ _atomic_value() {
         ;;
     --multi-arch) mapfile -t COMPREPLY < <(compgen -W 'system all index-only' -- "$2") ;;
     --src-tls-verify | --dest-tls-verify) mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$2") ;;
-    --set | --unset | --rebase | --settle | --to | --filter | --name | --src-creds | --dest-creds | --username | --password | --sign-by | --sign-identity | --lock-timeout | --override-* | -o | --options) COMPREPLY=() ;;
+    --set | --unset | --rebase | --settle | --to | --filter | --name | --src-creds | --dest-creds | --username | --password | --sign-by | --sign-identity | --sigstore | --effective | --as | --lock-timeout | --override-* | -o | --options) COMPREPLY=() ;;
     *) return 1 ;;
     esac
 }
@@ -154,7 +168,8 @@ _atomic() {
         mapfile -t COMPREPLY < <(compgen -W "$(_atomic_options "$verb")" -- "$current")
     elif [[ $verb == unmount ]]; then
         mapfile -t COMPREPLY < <(compgen -d -- "$current")
-    elif [[ $verb == install || $verb == pull || $verb == sign || $verb == inspect || $verb == copy ]]; then
+    elif [[ $verb == install || $verb == pull || $verb == sign || $verb == inspect || \
+        $verb == 'trust check' || $verb == 'trust lint' ]]; then
         mapfile -t COMPREPLY < <(compgen -f -- "$current") # the directory of oci:DIR
     else
         mapfile -t COMPREPLY < <(compgen -W "$(_atomic_words "$verb" "$current")" -- "$current")

@@ -40,7 +40,7 @@ def test_options_are_those_of_the_command(words: str) -> None:
 def test_verbs_are_those_of_the_command() -> None:
     first = complete("")
     assert first == {words.split()[0] for words in COMMANDS if words}
-    for group in ("containers", "images"):
+    for group in ("containers", "images", "trust"):
         rows = {verb.words.split()[1] for verb in VERBS if verb.words.startswith(f"{group} ")}
         assert complete(group, "") == rows
 
@@ -64,6 +64,9 @@ def test_verbs_are_those_of_the_command() -> None:
         (["pull", "--storage", "=", "o"], {"ostree"}),
         (["install", "--set", ""], set()),
         (["images", "list", ""], set()),
+        (["trust", "default", ""], {"accept", "reject"}),
+        (["trust", "add", "--require", ""], {"any", "all"}),
+        (["trust", "add", "--transport", "oci"], {"oci", "oci-archive"}),
     ],
     ids=" ".join,
 )

@@ -73,3 +73,20 @@ def check_filter_keys(filters: Iterable[tuple[str, str]], known: Iterable[str]) 
     for key, _ in filters:
         if key not in names:
             raise UsageError(f"The filter {key} is not valid.  Please choose from {names}")
+
+
+def add_assume_yes(parser: argparse.ArgumentParser) -> None:
+    """`-y`, behind the verb too."""
+    parser.add_argument("-y", "--assumeyes", action="store_true", help="answer yes to questions")
+
+
+def add_transport(parser: argparse.ArgumentParser) -> None:
+    """Which images a scope of the policy is about."""
+    parser.add_argument(
+        "--sigstoretype",
+        "--transport",
+        dest="transport",
+        default="web",
+        metavar="TRANSPORT",
+        help="web (docker, the default), local (dir), atomic, oci, oci-archive, ...",
+    )

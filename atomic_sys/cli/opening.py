@@ -24,10 +24,10 @@ def open_host(
         HostOptions(
             root=options.root,
             policy=options.policy,
+            require_signed=options.require_signed,
             registries_conf=options.registries_conf,
             registries_d=options.registries_d,
             authfile=options.authfile,
-            require_signed=options.require_signed,
             source_credentials=_credentials(source_credentials),
             destination_credentials=_credentials(destination_credentials),
             lock_timeout=DEFAULT_LOCK_TIMEOUT if given is None else given,

@@ -13,6 +13,7 @@ class GlobalOptions(NamedTuple):
     root: str = "/"
     assume_yes: bool = False
     policy: str | None = None
+    require_signed: bool = False
     registries_conf: str | None = None
     registries_d: str | None = None
     authfile: str | None = None
@@ -20,7 +21,6 @@ class GlobalOptions(NamedTuple):
     override_os: str | None = None
     override_arch: str | None = None
     override_variant: str | None = None
-    require_signed: bool = False
 
 
 LOCK_HELP = "how long to wait for another process (default: 60)"

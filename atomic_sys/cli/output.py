@@ -54,6 +54,15 @@ def print_table(
         )
 
 
+def print_fields(heading: str, rows: Sequence[tuple[str, str]]) -> None:
+    """Print a thing and what is known of it; what is empty is left out."""
+    shown = [(title, value) for title, value in rows if value]
+    width = max((len(title) for title, _ in shown), default=0) + 2
+    print(printable(heading))
+    for title, value in shown:
+        print(f"{title:>{width}}: {printable(value)}")
+
+
 def confirm(question: str, things: Sequence[str], *, assume_yes: bool) -> None:
     """Ask before something is deleted, when there is a person at a terminal to ask.
 
@@ -66,3 +75,21 @@ def confirm(question: str, things: Sequence[str], *, assume_yes: bool) -> None:
     print("Confirm (y/N) ", end="", file=sys.stderr, flush=True)
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
         raise UsageError(f"User aborted delete operation for {', '.join(things)}")
+
+
+def agree(question: Sequence[str], *, assume_yes: bool, unattended: bool) -> None:
+    """Ask whether to go on, in lines of which the last one is answered.
+
+    Without a terminal the answer is yes only if `unattended` says so. Raises UsageError for any
+    other answer than yes.
+    """
+    if assume_yes:
+        return
+    if not sys.stdin.isatty():
+        if unattended:
+            return
+        raise UsageError(f"{question[0]}: no terminal to ask at", hint="-y answers yes")
+    print(*(printable(line) for line in question[:-1]), sep="\n", file=sys.stderr)
+    print(f"{printable(question[-1])} (y/N) ", end="", file=sys.stderr, flush=True)
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise UsageError("nothing was changed: you said no")

@@ -82,14 +82,14 @@ VERBS = (
     Verb("images verify", "images_verify", "check every object of images, and repair them"),
     Verb("images prune", "images_prune", "remove what no image and no container needs"),
     Verb("fsck", "fsck", "check every object and every image of the store, and repair it"),
-    Verb("trust show", "trust_show", "show the policy, or what of it applies to an image"),
-    Verb("trust check", "trust_check", "judge an image by the policy, copying nothing"),
-    Verb("trust audit", "trust_audit", "judge what is installed by today's policy"),
-    Verb("trust lint", "trust_lint", "look for mistakes in the policy"),
-    Verb("trust add", "trust_add", "trust a registry or a repository"),
-    Verb("trust delete", "trust_delete", "remove a registry or a repository from the policy"),
-    Verb("trust default", "trust_default", "set what holds for all other images"),
-    Verb("trust reset", "trust_reset", "begin anew with a policy that trusts nobody"),
+    Verb("trust show", "trust_show", "show whose images are trusted"),
+    Verb("trust add", "trust_add", "trust whoever has a key with the images of a scope"),
+    Verb("trust delete", "trust_delete", "remove a scope from the policy"),
+    Verb("trust default", "trust_default", "accept or reject what no scope names"),
+    Verb("trust reset", "trust_reset", "begin anew with a policy that rejects everything"),
+    Verb("trust check", "trust_check", "judge an image where it is, and explain the verdict"),
+    Verb("trust audit", "trust_audit", "judge what the containers were installed from"),
+    Verb("trust lint", "trust_lint", "show what is wrong with the policy"),
     Verb("trust generate-key", "trust_generate_key", "make a key pair for sigstore signatures"),
     Verb("diff", "images_diff", "the same as images diff", hidden=True),
     Verb("help", "images_help", "the same as images help", hidden=True),
@@ -130,7 +130,7 @@ def _top_parser() -> Parser:
     add("-y", "--assumeyes", action="store_true", help="answer yes to every question")
     add("--root", default="/", metavar="DIR", help="work on the system below DIR, offline")
     add("--policy", metavar="FILE", help="trust policy instead of /etc/containers/policy.json")
-    add("--require-signed", action="store_true", help="accept no image without a signature")
+    add("--require-signed", action="store_true", help="accept only what a signature is asked for")
     add("--registries-conf", metavar="FILE", help="instead of /etc/containers/registries.conf")
     add("--registries.d", metavar="DIR", dest="registries_d", help="where signatures are looked up")
     add("--authfile", metavar="FILE", help="credentials, instead of the user's auth.json")
@@ -170,10 +170,10 @@ def dispatch(argv: Sequence[str]) -> int:
         root=parsed.root,
         assume_yes=parsed.assumeyes,
         policy=parsed.policy,
+        require_signed=parsed.require_signed,
         registries_conf=parsed.registries_conf,
         registries_d=parsed.registries_d,
         authfile=parsed.authfile,
-        require_signed=parsed.require_signed,
         lock_timeout=parsed.lock_timeout,
         override_os=parsed.override_os,
         override_arch=parsed.override_arch,

@@ -9,12 +9,8 @@ from atomic_sys.cli.output import Column, Output, print_table
 from atomic_sys.errors import ExitCode
 from atomic_sys.verbs.trust_check import Audited, audit
 
-_COLUMNS = (
-    Column(title="CONTAINER"),
-    Column(title="IMAGE"),
-    Column(title="TODAY"),
-    Column(title="WHY"),
-)
+_COLUMNS = (Column(title="CONTAINER"), Column(title="VERDICT"), Column(title="REASON"))
+_WORDS = {True: "accepted", False: "rejected", None: "unknown"}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -22,39 +18,28 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("-n", "--noheading", action="store_true", help="leave out the heading")
     add("--json", action="store_true", help="print JSON")
-    parser.epilog = "exit status: 0 all would be accepted, 6 some would not"
+    parser.epilog = "exit status: 0 all accepted, 6 some rejected, 1 some could not be judged"
 
 
 def run(arguments: argparse.Namespace, options: GlobalOptions) -> ExitCode:
-    """Print what today's policy says of each container's image."""
+    """Judge every container."""
+    return run_audit(options, json=arguments.json, heading=not arguments.noheading)
+
+
+def run_audit(options: GlobalOptions, *, json: bool, heading: bool) -> ExitCode:
+    """The same, for `trust check` without an image."""
     with open_host(options) as host:
         found = audit(host)
-    if arguments.json:
-        Output(json=True).emit([_as_json(one) for one in found])
+    if json:
+        Output(json=True).emit([one.as_json() for one in found])
     else:
-        rows = [_row(one) for one in found]
-        print_table(_COLUMNS, rows, heading=not arguments.noheading, truncate=False)
-    return ExitCode.DONE if all(one.accepted for one in found) else ExitCode.REJECTED
+        rows = [(one.container, _WORDS[one.accepted], one.reason) for one in found]
+        print_table(_COLUMNS, rows, heading=heading, truncate=False)
+    return _code(found)
 
 
-def _image(one: Audited) -> str:
-    return "" if one.container.record is None else one.container.record.image
-
-
-def _as_json(one: Audited) -> dict[str, object]:
-    return {
-        "container": str(one.container.name),
-        "image": _image(one),
-        "accepted": one.accepted,
-        "problem": one.problem,
-        "verdict": None if one.verdict is None else one.verdict.as_json(_image(one)),
-    }
-
-
-def _row(one: Audited) -> tuple[str, str, str, str]:
-    if one.verdict is None:
-        return str(one.container.name), _image(one), "unknown", one.problem
-    denied = [str(requirement.reason) for requirement in one.verdict.requirements
-              if not requirement.accepted]  # fmt: skip
-    word = "accepted" if one.accepted else "rejected"
-    return str(one.container.name), _image(one), word, "; ".join(denied)
+def _code(found: tuple[Audited, ...]) -> ExitCode:
+    verdicts = {one.accepted for one in found}
+    if False in verdicts:
+        return ExitCode.REJECTED
+    return ExitCode.FAILED if None in verdicts else ExitCode.DONE

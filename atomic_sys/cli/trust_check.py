@@ -6,43 +6,69 @@ import argparse
 from atomic_sys.cli.arguments import add_source_credentials
 from atomic_sys.cli.opening import open_host
 from atomic_sys.cli.options import GlobalOptions
-from atomic_sys.cli.output import Output
-from atomic_sys.errors import ExitCode, printable
-from atomic_sys.trust.verdict import Verdict
-from atomic_sys.verbs.trust_check import check
+from atomic_sys.cli.output import Output, print_fields
+from atomic_sys.cli.trust_audit import run_audit
+from atomic_sys.errors import ExitCode, UsageError
+from atomic_sys.trust.verdict import RequirementVerdict, SignatureVerdict
+from atomic_sys.verbs.trust_check import Checked, check
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     add = parser.add_argument
-    add("image", metavar="IMAGE", help="of a registry, dir:DIR, oci:DIR, ostree:NAME, ...")
-    add("--as", metavar="REF", dest="alias", help="judge it as if it had this name")
-    add("--json", action="store_true", help="print the verdict as JSON")
+    add("image", nargs="?", metavar="IMAGE", help="default: what every container was made from")
+    add("--as", dest="as_name", metavar="NAME", help="judge it as this image of a registry")
+    add("--json", action="store_true", help="print JSON")
     add_source_credentials(parser)
     parser.epilog = "exit status: 0 accepted, 6 rejected, 1 it could not be judged"
 
 
 def run(arguments: argparse.Namespace, options: GlobalOptions) -> ExitCode:
-    """Print the verdict; the exit code tells it too."""
+    """Judge, and tell all of it."""
+    if arguments.image is None:
+        if arguments.as_name is not None:
+            raise UsageError("--as needs an image")
+        return run_audit(options, json=arguments.json, heading=True)
     with open_host(options, source_credentials=arguments.src_creds) as host:
-        verdict = check(arguments.image, arguments.alias, host)
+        found = check(arguments.image, arguments.as_name, host)
     if arguments.json:
-        Output(json=True).emit(verdict.as_json(arguments.image))
+        Output(json=True).emit(found.verdict.as_json(found.image))
     else:
-        _print(verdict, arguments.image)
-    return ExitCode.DONE if verdict.accepted else ExitCode.REJECTED
+        _print(found)
+    return ExitCode.DONE if found.verdict.accepted else ExitCode.REJECTED
 
 
-def _print(verdict: Verdict, image: str) -> None:
-    outcome = "accepted" if verdict.accepted else "rejected"
-    print(printable(f"{image} is {outcome} by {verdict.source}, {verdict.place}"))
-    print(printable(f"  {verdict.reference or '(no name)'} {verdict.digest}"))
+def _print(found: Checked) -> None:
+    verdict = found.verdict
+    rows = [
+        ("Verdict", _word(accepted=verdict.accepted)),
+        ("Policy", f"{verdict.source} ({verdict.place})"),
+        ("Reference", verdict.reference or "none"),
+        ("Digest", str(verdict.digest)),
+    ]
+    keys = {key.fingerprint: str(key) for demand in found.demands for key in demand.keys}
     for requirement in verdict.requirements:
-        print(printable(f"  {requirement}"))
-        for key in requirement.keys:
-            print(printable(f"    trusted key {key}"))
-        for signature in requirement.signatures:
-            who = f" by {signature.user} ({signature.signer})" if signature.signer else ""
-            what = f" for {signature.identity}" if signature.identity else ""
-            said = "accepted" if signature.accepted else f"rejected: {signature.reason}"
-            print(printable(f"    {signature.source}{who}{what}: {said}"))
+        rows.append(("Requirement", str(requirement)))
+        rows += [("Key", keys.get(key, key)) for key in requirement.keys]
+        rows += [("Signature", _signature(one)) for one in requirement.signatures]
+        rows += _missing_keys(requirement, found)
+    print_fields(found.image, rows)
+
+
+def _missing_keys(requirement: RequirementVerdict, found: Checked) -> list[tuple[str, str]]:
+    """Keys that are not there: then the requirement has none at all."""
+    if requirement.keys:
+        return []
+    demands = [one for one in found.demands if one.requirement.kind == requirement.kind]
+    return [("Key", str(key)) for one in demands for key in one.keys if key.fingerprint is None]
+
+
+def _signature(one: SignatureVerdict) -> str:
+    signer = "" if one.signer is None else f" by {one.user} ({one.signer})"
+    name = "" if one.identity is None else f" as {one.identity}"
+    reason = "" if one.reason is None else f": {one.reason}"
+    return f"{one.source}{signer}{name}: {_word(accepted=one.accepted)}{reason}"
+
+
+def _word(*, accepted: bool) -> str:
+    return "accepted" if accepted else "rejected"

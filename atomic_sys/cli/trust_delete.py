@@ -3,27 +3,28 @@
 
 import argparse
 
-from atomic_sys.cli.arguments import add_lock_timeout
+from atomic_sys import log
+from atomic_sys.cli.arguments import add_lock_timeout, add_transport
 from atomic_sys.cli.opening import open_host
 from atomic_sys.cli.options import GlobalOptions
 from atomic_sys.errors import ExitCode
-from atomic_sys.verbs.trust_edit import TRANSPORTS, delete
+from atomic_sys.verbs.trust_edit import delete, transport_named
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     add = parser.add_argument
-    add("scope", metavar="REGISTRY[/REPOSITORY]", help="the scope to remove")
-    add("--sigstoretype", default="web", choices=[*TRANSPORTS, *TRANSPORTS.values()],
-        help="where the images are: web (a registry), local (dir:) or atomic")  # fmt: skip
-    add("--save-sigstore", action="store_true", help="keep the address of its signatures")
+    add("scope", metavar="SCOPE", help="REGISTRY[/REPOSITORY], or the path of a local image")
+    add("--save-sigstore", action="store_true", help="leave registries.d as it is")
+    add_transport(parser)
     add_lock_timeout(parser)
 
 
 def run(arguments: argparse.Namespace, options: GlobalOptions) -> ExitCode:
-    """Remove it."""
-    kind = arguments.sigstoretype
-    transport = TRANSPORTS.get(kind, kind)
+    """Delete the scope from the policy."""
+    transport = transport_named(arguments.transport)
     with open_host(options, lock_timeout=arguments.lock_timeout) as host:
-        delete(transport, arguments.scope, host, keep_lookaside=arguments.save_sigstore)
+        keep = arguments.save_sigstore
+        for path in delete(transport, arguments.scope, host, keep_lookaside=keep):
+            log.note(f"written: {path}")
     return ExitCode.DONE

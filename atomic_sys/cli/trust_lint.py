@@ -6,33 +6,25 @@ import argparse
 from atomic_sys.cli.opening import open_host
 from atomic_sys.cli.options import GlobalOptions
 from atomic_sys.cli.output import Output
-from atomic_sys.errors import ExitCode, printable
-from atomic_sys.trust.lint import Severity
-from atomic_sys.verbs.trust_show import lint_policy
+from atomic_sys.errors import ExitCode
+from atomic_sys.verbs.trust_lint import lint_policy
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    add = parser.add_argument
-    add("file", metavar="FILE", nargs="?", help="this policy instead of the one in force")
-    add("--json", action="store_true", help="print JSON")
-    parser.epilog = "exit status: 0 no errors (but maybe warnings), 1 errors"
+    parser.add_argument("file", nargs="?", metavar="FILE", help="instead of the policy in use")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.epilog = "exit status: 0 nothing, or only warnings; 1 errors"
 
 
 def run(arguments: argparse.Namespace, options: GlobalOptions) -> ExitCode:
-    """Print a line for everything that is to be said about the policy."""
-    if arguments.file is not None:
-        options = options._replace(policy=arguments.file)
+    """Print what is wrong with the policy."""
     with open_host(options) as host:
-        found = lint_policy(host)
-        path = host.policy.path
-    if arguments.json:
-        Output(json=True).emit([
-            {"severity": c.severity.value, "place": c.place, "text": c.text} for c in found
-        ])
+        found = lint_policy(arguments.file, host)
+    output = Output(json=arguments.json)
+    if output.json:
+        output.emit([finding.as_json() for finding in found.findings])
     else:
-        for complaint in found:
-            line = f"{path}: {complaint.place}: {complaint.severity.value}: {complaint.text}"
-            print(printable(line))
-    errors = any(complaint.severity is Severity.ERROR for complaint in found)
-    return ExitCode.FAILED if errors else ExitCode.DONE
+        for finding in found.findings:
+            output.say(str(finding))
+    return ExitCode.FAILED if found.has_errors else ExitCode.DONE

@@ -9,6 +9,7 @@ from atomic_sys.image.layout import LayoutOrigin
 from atomic_sys.image.origin import Origin
 from atomic_sys.image.registry import RegistryOrigin
 from atomic_sys.model.digest import Digest
+from atomic_sys.trust.explain import rejection
 from atomic_sys.trust.extension import parse_signatures
 from atomic_sys.trust.files import LoadedPolicy
 from atomic_sys.trust.framing import SignatureBlob, frame, unframe
@@ -16,7 +17,7 @@ from atomic_sys.trust.judge import ImageUnderJudgement, judge
 from atomic_sys.trust.lookaside import LookasideConfig, uses_attachments
 from atomic_sys.trust.scopes import ImageIdentity, select
 from atomic_sys.trust.signatures import Get, read_directory_signatures, read_signatures
-from atomic_sys.trust.verdict import Verdict, rejection
+from atomic_sys.trust.verdict import Verdict
 from atomic_sys.trust.verifier import Verifier
 
 

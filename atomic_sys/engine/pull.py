@@ -74,7 +74,8 @@ def _pull(at: ImageAt, platform: Platform, store: Store, judge: Judge, report: R
     resolved = resolve(at.origin, platform)
     digest = resolved.raw.digest
     signatures = judge.signatures(at.place, digest, at.origin)
-    verdict = judge.demand(str(at.name), at.identity, digest, signatures)
+    named = str(at.name) if at.identity.transport == "docker" else at.source
+    verdict = judge.demand(named, at.identity, digest, signatures)
     stored = _readable(at.name, store)
     if stored is not None and _is_same(stored, digest, store, stored_form(signatures)):
         return Pulled(image=stored, verdict=verdict, changed=False)
@@ -106,7 +107,8 @@ def _pull(at: ImageAt, platform: Platform, store: Store, judge: Judge, report: R
 def judge_again(image: StoredImage, identity: ImageIdentity, judge: Judge, store: Store) -> Verdict:
     """Judge an image of the store by today's policy and its stored signatures. Raises Rejected."""
     signatures = from_store(store.signatures(image))
-    return judge.demand(str(image.name), identity, image.digest, signatures)
+    named = str(image.name) if identity.transport == "docker" else f"ostree:{image.name}"
+    return judge.demand(named, identity, image.digest, signatures)
 
 
 def require_image(store: Store, name: ImageName) -> StoredImage:

@@ -23,20 +23,36 @@ def temporary_name(name: str) -> str:
     return f".{name}.{secrets.token_hex(6)}{TEMPORARY_SUFFIX}"
 
 
-def write_file(dfd: int, name: str, content: bytes, mode: int = 0o644) -> None:
+def write_file(
+    dfd: int,
+    name: str,
+    content: bytes,
+    mode: int = 0o644,
+    *,
+    owner: tuple[int, int] | None = None,
+) -> None:
     """Put a file with exactly this content and mode in place, synced, replacing what was there.
 
-    Raises OSError.
+    It belongs to the caller, unless `owner` (uid, gid) says otherwise. Raises OSError.
     """
-    write_stream(dfd, name, (content,), mode)
+    write_stream(dfd, name, (content,), mode, owner=owner)
 
 
-def write_stream(dfd: int, name: str, chunks: Iterable[bytes], mode: int = 0o644) -> None:
+def write_stream(
+    dfd: int,
+    name: str,
+    chunks: Iterable[bytes],
+    mode: int = 0o644,
+    *,
+    owner: tuple[int, int] | None = None,
+) -> None:
     """The same for content that comes in chunks. Raises OSError, and what the chunks raise."""
     with _replacing(dfd, name) as fd:
         for chunk in chunks:
             write_all(fd, chunk)
-        os.fchmod(fd, mode)
+        if owner is not None:
+            os.fchown(fd, *owner)
+        os.fchmod(fd, mode)  # after fchown(2), which clears bits of it
 
 
 def copy_file(source: int, dfd: int, name: str, *, mode: int, owner: tuple[int, int]) -> None:

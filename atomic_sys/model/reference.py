@@ -21,7 +21,7 @@ _HEX64 = re.compile(r"[a-f0-9]{64}")
 _NAME_LIMIT = 255
 DEFAULT_DOMAIN = "docker.io"
 DEFAULT_TAG = "latest"
-_OTHER_NAMES = {"index.docker.io": DEFAULT_DOMAIN}  # as containers/image and Docker have it
+OTHER_NAMES_OF_HOSTS = {"index.docker.io": DEFAULT_DOMAIN}  # as containers/image and Docker have it
 
 
 class InvalidReference(UsageError):
@@ -60,8 +60,8 @@ class DockerReference:
         """
         name, tag, digest = _split(text)
         head, slash, rest = name.partition("/")
-        if slash and _looks_like_domain(head):
-            domain, path = _OTHER_NAMES.get(head, head), rest
+        if slash and looks_like_domain(head):
+            domain, path = OTHER_NAMES_OF_HOSTS.get(head, head), rest
         else:
             domain, path = DEFAULT_DOMAIN, name
             if _HEX64.fullmatch(name):
@@ -88,7 +88,8 @@ class DockerReference:
         return self
 
 
-def _looks_like_domain(head: str) -> bool:
+def looks_like_domain(head: str) -> bool:
+    """Whether what stands before the first `/` of a name is a registry's host."""
     return "." in head or ":" in head or head == "localhost" or head != head.lower()
 
 
@@ -142,7 +143,7 @@ class ImageName:
     def is_qualified(self) -> bool:
         """Whether the name says its registry."""
         head, slash, _ = self.repository.partition("/")
-        return bool(slash) and _looks_like_domain(head)
+        return bool(slash) and looks_like_domain(head)
 
     @property
     def repository(self) -> str:

@@ -46,11 +46,26 @@ def read_regular(path: str, limit: int) -> tuple[bytes, os.stat_result]:
         os.close(fd)
 
 
-def load_policy(candidates: Sequence[str]) -> LoadedPolicy:
-    """The first policy file that exists.
+def own_file(path: str | None) -> tuple[str, ...]:
+    """The path of the caller's own configuration, if it is there; it goes before the host's.
 
-    Warns when others than its owner can write it. Raises Rejected when there is none, InvalidPolicy
-    for one that is not valid, AtomicSysError for one that cannot be read.
+    Who becomes root with sudo(8) may keep a home that is another user's, who is not to decide what
+    root trusts: then it is passed over with a warning.
+    """
+    try:
+        if path is None or os.stat(path).st_uid in (0, os.geteuid()):
+            return () if path is None else (path,)
+    except OSError:
+        return ()
+    warn(f"{path} is not used: it belongs to another user")
+    return ()
+
+
+def find_policy(candidates: Sequence[str]) -> tuple[str, bytes]:
+    """Path and content of the first policy file that exists, whatever is in it.
+
+    Warns when others than its owner can write it. Raises Rejected when there is none,
+    AtomicSysError for one that cannot be read.
     """
     for path in candidates:
         try:
@@ -61,12 +76,20 @@ def load_policy(candidates: Sequence[str]) -> LoadedPolicy:
             raise AtomicSysError(f"cannot read the policy {path}: {error.strerror}") from error
         if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
             warn(f"the policy {path} can be written by others than its owner")
-        return LoadedPolicy(path=path, policy=policy.parse(document, path))
+        return path, document
     raise Rejected(
         f"no trust policy: {' and '.join(candidates)} not found",
-        hint=f"copy /usr/share/atomic-sys/policy/policy.json to {candidates[0]} and add whom you"
-        " trust; the README beside it has recipes",
+        hint="atomic trust default reject makes one; atomic trust add says whom you trust",
     )
+
+
+def load_policy(candidates: Sequence[str]) -> LoadedPolicy:
+    """The first policy file that exists.
+
+    Raises as find_policy() does, and InvalidPolicy for a file that is not valid.
+    """
+    path, document = find_policy(candidates)
+    return LoadedPolicy(path=path, policy=policy.parse(document, path))
 
 
 def read_key_file(path: str) -> bytes:

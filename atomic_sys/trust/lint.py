@@ -1,286 +1,260 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What is wrong with a valid policy: what can never match, never accept, or accepts too much.
+"""What is wrong with a valid policy: rules, one row each, asked of every scope.
 
-A rule is a function from a place in the policy to what is to be said of it; RULES has them all.
-Pure: the keys and their state are given.
+A policy can be valid and still never accept what it should, or accept what it should not. Pure:
+the keys were looked at before.
 """
 
-import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
-from atomic_sys.model.reference import DockerReference, InvalidReference
-from atomic_sys.trust.keys import KeyInfo
-from atomic_sys.trust.lookaside import LookasideConfig
+from atomic_sys.model.strict_json import Json
+from atomic_sys.trust import docker_scopes, lint_keys
+from atomic_sys.trust.lint_keys import Demand
+from atomic_sys.trust.lookaside import LookasideConfig, Section, sections
 from atomic_sys.trust.requirements import (
     ExactReference,
+    ExactRepository,
+    Identity,
     InsecureAcceptAnything,
     KeyType,
-    MatchExact,
-    MatchRepoDigestOrExact,
+    MatchRepository,
     Policy,
     Reject,
     RemapIdentity,
-    Requirement,
-    Requirements,
     SignedBaseLayer,
     SignedBy,
     SigstoreSigned,
 )
-from atomic_sys.trust.scopes import docker_identity
 
-_TRANSPORTS = ("atomic", "containers-storage", "dir", "docker", "docker-archive", "docker-daemon",
-               "oci", "oci-archive", "sif", "tarball")  # fmt: skip
-_WILDCARD = re.compile(r"\*(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)+")
+KNOWN_TRANSPORTS = frozenset((
+    "atomic",
+    "containers-storage",
+    "dir",
+    "docker",
+    "docker-archive",
+    "docker-daemon",
+    "oci",
+    "oci-archive",
+    "ostree",
+    "sif",
+    "tarball",
+))
+_NAMED_TRANSPORTS = ("docker", "atomic", "docker-daemon", "containers-storage", "ostree")
 
 
 class Severity(Enum):
-    """How bad it is: an error makes the policy do something else than it says."""
+    """An error makes the policy do what nobody can want; a warning is worth a look."""
 
     ERROR = "error"
     WARNING = "warning"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Complaint:
-    """Something to say about a place of the policy."""
-
-    severity: Severity
-    place: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KeyState:
-    """A key file of a requirement: the keys in it, or what is wrong with it."""
-
-    source: str
-    keys: tuple[KeyInfo, ...] = ()
-    problem: str = ""
-
-    def words(self) -> tuple[str, ...]:
-        """What to call them in a table: mail addresses, else the file."""
-        return tuple(mail for key in self.keys for mail in key.mails) or (self.source,)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """The requirements of one scope; `transport` is None for the default of all."""
+    """A scope of a policy with its requirements; both names are None for the policy's default."""
 
+    transport: str | None
+    scope: str | None
+    demands: tuple[Demand, ...]
     policy: Policy
     lookaside: LookasideConfig
-    transport: str | None
-    scope: str
-    requirements: Requirements
-    keys: Mapping[int, tuple[KeyState, ...]]  # by the requirement's number
-    now: float
 
-    @property
-    def name(self) -> str:
-        """What to call it."""
+    def __str__(self) -> str:
         if self.transport is None:
             return "default"
-        return f"{self.transport}: {self.scope or 'the whole transport'}"
+        return f"{self.transport}: {self.scope or 'all of the transport'}"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether every image is accepted here."""
+        return all(isinstance(one.requirement, InsecureAcceptAnything) for one in self.demands)
+
+    def sections(self) -> Iterator[Section]:
+        """What registries.d says for images of this scope of docker, the most specific first."""
+        return sections(self.lookaside, docker_scopes.images_of(self.scope or ""))
 
 
-Said = Iterator[tuple[Severity, str]]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that is wrong; `place` says where in the policy."""
+
+    rule: str
+    severity: Severity
+    place: str
+    message: str
+
+    def as_json(self) -> Json:
+        """The same for a program."""
+        return {
+            "rule": self.rule,
+            "severity": self.severity.value,
+            "place": self.place,
+            "message": self.message,
+        }
+
+    def __str__(self) -> str:
+        return f"{self.severity.value}: {self.place}: {self.message} [{self.rule}]"
 
 
-def _unknown_transport(place: Place) -> Said:
-    if place.transport is not None and place.transport not in _TRANSPORTS:
-        yield Severity.WARNING, "nobody knows this transport, so it never applies"
+def _unknown_transport(place: Place) -> Iterator[str]:
+    if place.transport is not None and place.transport not in KNOWN_TRANSPORTS:
+        yield "the transport is not known here; only other programs can mean it"
 
 
-def _impossible_scope(place: Place) -> Said:
-    if place.transport != "docker" or not place.scope:
+def _dead_scope(place: Place) -> Iterator[str]:
+    if place.transport == "docker" and (reason := docker_scopes.problem(place.scope or "")):
+        yield f"no image can ever match it: {reason}"
+
+
+def _open_default(place: Place) -> Iterator[str]:
+    if place.transport is None and place.is_open:
+        yield "images that no scope names are accepted from anywhere; atomic trust default reject"
+
+
+def _open_transport(place: Place) -> Iterator[str]:
+    if place.transport is not None and place.scope == "" and place.is_open:
+        yield "every image that no other scope of the transport names is accepted"
+
+
+def _shadowed(place: Place) -> Iterator[str]:
+    """Nothing is inherited: the narrower scope decides alone."""
+    if place.transport != "docker" or not place.scope or not place.is_open:
         return
-    if (problem := docker_scope_problem(place.scope)) is not None:
-        yield Severity.ERROR, problem
+    others = place.policy.transports["docker"]
+    for wider in (*docker_scopes.images_of(place.scope).scopes[1:], ""):
+        if wider in others:
+            if not all(isinstance(one, InsecureAcceptAnything) for one in others[wider]):
+                yield f"it accepts everything, and hides what {wider or 'docker'} asks for"
+            return
 
 
-def docker_scope_problem(scope: str) -> str | None:
-    """Why no image of a registry can ever have this scope; None when one can."""
-    if "*" in scope:
-        fits = _WILDCARD.fullmatch(scope) is not None
-        return None if fits else "it never matches: a wildcard is *.DOMAIN, without port or path"
-    host, slash, path = scope.partition("/")
-    if not ("." in host or ":" in host or host == "localhost"):
-        return f"it never matches: names are qualified, write docker.io/{_expanded(scope)}"
-    if not slash:
-        return None
-    if host in ("docker.io", "index.docker.io") and "/" not in path:
-        if host == "docker.io" and path == "library":
-            return None
-        return f"it never matches: write docker.io/{_expanded(path)}"
-    try:
-        parsed = DockerReference.parse(scope)
-    except InvalidReference as error:
-        return f"it never matches: {error}"
-    if parsed.tag is not None and parsed.digest is not None:
-        return "it never matches: a tag and a digest"
-    return None if str(parsed) == scope else f"it never matches: write {parsed}"
+def _idle(place: Place) -> Iterator[str]:
+    kinds = {demand.requirement.kind for demand in place.demands}
+    if Reject.kind in kinds and len(kinds) > 1:
+        yield "reject makes the other requirements meaningless: all of them must be met"
+    elif InsecureAcceptAnything.kind in kinds and len(kinds) > 1:
+        yield "insecureAcceptAnything adds nothing: the other requirements must be met all the same"
 
 
-def _expanded(name: str) -> str:
-    return name if "/" in name else f"library/{name}"
-
-
-def _open(place: Place) -> Said:
-    if not any(isinstance(one, InsecureAcceptAnything) for one in place.requirements):
-        return
-    if len(place.requirements) > 1:
-        yield Severity.WARNING, "insecureAcceptAnything beside other requirements does nothing"
-    elif place.transport is None:
-        yield Severity.WARNING, "whatever has no scope of its own is accepted, from anywhere"
-    elif place.transport == "docker" and not place.scope:
-        yield Severity.WARNING, "every image of every registry without a scope is accepted"
-
-
-def _closed(place: Place) -> Said:
-    if len(place.requirements) > 1 and any(isinstance(r, Reject) for r in place.requirements):
-        yield Severity.WARNING, "reject makes the other requirements useless"
-    for one in place.requirements:
-        if isinstance(one, SignedBaseLayer):
-            yield Severity.ERROR, "signedBaseLayer is implemented by nobody and always rejects"
-        if isinstance(one, SignedBy) and one.key_type is not KeyType.GPG_KEYS:
-            yield Severity.ERROR, f"the key type {one.key_type.value} always rejects"
-
-
-def _keys(place: Place) -> Said:
-    for number in range(len(place.requirements)):
-        for state in place.keys.get(number, ()):
-            if state.problem:
-                yield Severity.ERROR, f"{state.source}: {state.problem}"
-            for key in state.keys:
-                if key.revoked:
-                    yield Severity.ERROR, f"{state.source}: revoked: {key.describe()}"
-                elif key.is_expired(place.now):
-                    yield Severity.ERROR, f"{state.source}: expired: {key.describe()}"
-
-
-def _sigstore_identity(place: Place) -> Said:
-    """cosign signs a repository's name, without a tag."""
-    for one in place.requirements:
-        if not isinstance(one, SigstoreSigned):
-            continue
-        match one.identity:
-            case MatchExact() | ExactReference():
-                yield Severity.ERROR, _cosign(one, "can never match")
-            case MatchRepoDigestOrExact() | RemapIdentity():
-                yield Severity.WARNING, _cosign(one, "matches only names with a digest, if any,")
+def _never_met(place: Place) -> Iterator[str]:
+    for demand in place.demands:
+        match demand.requirement:
+            case SignedBaseLayer():
+                yield "signedBaseLayer is supported by nobody and rejects everything"
+            case SignedBy(key_type=kind) if kind is not KeyType.GPG_KEYS:
+                yield f"keys of type {kind.value} are supported by nobody and reject everything"
             case _:
                 pass
 
 
-def _cosign(one: SigstoreSigned, what: str) -> str:
-    kind = type(one.identity).__name__
-    name = f"{kind[0].lower()}{kind[1:]}"
-    return f"the identity {name} {what} of a signature by cosign; write matchRepository"
+def _nameless(place: Place) -> Iterator[str]:
+    if place.transport is None or place.transport in _NAMED_TRANSPORTS:
+        return
+    for demand, identity in _identities(place):
+        if not isinstance(identity, ExactReference | ExactRepository):
+            yield (
+                f"{demand.requirement.kind} can never be met: images of this transport have no"
+                " name to compare; use exactRepository or exactReference"
+            )
 
 
-def _remap(place: Place) -> Said:
-    for one in place.requirements:
-        identity = one.identity if isinstance(one, SignedBy | SigstoreSigned) else None
-        if not isinstance(identity, RemapIdentity) or place.transport != "docker":
+def _cosign_identity(place: Place) -> Iterator[str]:
+    for demand, identity in _identities(place):
+        sigstore = isinstance(demand.requirement, SigstoreSigned)
+        if sigstore and not isinstance(identity, MatchRepository | ExactRepository):
+            yield (
+                "signatures by cosign name no tag, so they never fit this signedIdentity;"
+                " use matchRepository or exactRepository for them"
+            )
+
+
+def _idle_remap(place: Place) -> Iterator[str]:
+    for _, identity in _identities(place):
+        if not isinstance(identity, RemapIdentity):
             continue
-        scope, prefix = place.scope, identity.prefix
-        if scope and "*" not in scope and not _related(scope, prefix):
-            yield Severity.WARNING, f"the prefix {prefix} of remapIdentity is not of this scope"
+        prefix, scope = identity.prefix, place.scope or ""
+        if prefix == identity.signed_prefix:
+            yield f"remapIdentity replaces {prefix} by itself"
+        elif place.transport == "docker" and scope and not scope.startswith("*"):
+            name = scope.partition("@")[0]
+            if not _is_within(name, prefix) and not _is_within(prefix, name):
+                yield f"remapIdentity changes no name: no image of this scope begins with {prefix}"
 
 
-def _related(scope: str, prefix: str) -> bool:
-    return any(
-        longer == shorter or longer.startswith((f"{shorter}/", f"{shorter}:", f"{shorter}@"))
-        for longer, shorter in ((scope, prefix), (prefix, scope))
+def _is_within(name: str, prefix: str) -> bool:
+    return name == prefix or name.startswith((f"{prefix}/", f"{prefix}:"))
+
+
+def _identities(place: Place) -> Iterator[tuple[Demand, Identity]]:
+    for demand in place.demands:
+        if isinstance(demand.requirement, SignedBy | SigstoreSigned):
+            yield demand, demand.requirement.identity
+
+
+def _no_lookaside(place: Place) -> Iterator[str]:
+    if _asks(place, SignedBy) and not any(section.lookaside for section in place.sections()):
+        yield "registries.d says nowhere where its signatures are stored (lookaside)"
+
+
+def _no_attachments(place: Place) -> Iterator[str]:
+    if not _asks(place, SigstoreSigned):
+        return
+    said = (section.use_sigstore_attachments for section in place.sections())
+    if not next((use for use in said if use is not None), False):
+        yield "sigstore signatures are never read: registries.d lacks use-sigstore-attachments"
+
+
+def _asks(place: Place, kind: type[SignedBy | SigstoreSigned]) -> bool:
+    """Whether it is a scope of registries that can match, and asks for such a signature."""
+    return (
+        place.transport == "docker"
+        and docker_scopes.problem(place.scope or "") is None
+        and any(isinstance(demand.requirement, kind) for demand in place.demands)
     )
 
 
-def _nowhere_to_look(place: Place) -> Said:
-    if place.transport != "docker" or not any(isinstance(r, SignedBy) for r in place.requirements):
-        return
-    default = place.lookaside.default
-    if default is not None and default.lookaside:
-        return
-    known = [name for name, section in place.lookaside.docker.items() if section.lookaside]
-    if not place.scope or not any(_related(place.scope, name) for name in known):
-        yield Severity.WARNING, "registries.d does not say where its signatures are looked up"
+class Rule(NamedTuple):
+    """A row: its name, how bad it is, and what it says of a place."""
+
+    name: str
+    severity: Severity
+    check: Callable[[Place], Iterable[str]]
 
 
-def _same_as_above(place: Place) -> Said:
-    if place.transport is None or not place.scope:
-        return
-    scopes = place.policy.transports.get(place.transport, {})
-    for above in _above(place):
-        if above in scopes:
-            if scopes[above] == place.requirements:
-                name = above or "the whole transport"
-                yield Severity.WARNING, f"it says what {name} says already"
-            return
-    if place.policy.default == place.requirements:
-        yield Severity.WARNING, "it says what the default says already"
+def _of_keys(check: Callable[[tuple[Demand, ...]], Iterable[str]]) -> Callable[[Place], list[str]]:
+    return lambda place: list(check(place.demands))
 
 
-def _above(place: Place) -> tuple[str, ...]:
-    """The scopes that would apply if this one were not there, the nearest first."""
-    if place.transport == "docker" and docker_scope_problem(place.scope) is None:
-        if "*" in place.scope:
-            labels = place.scope.split(".")[1:]
-            return (*(f"*.{'.'.join(labels[n:])}" for n in range(1, len(labels))), "")
-        complete = place.scope if "/" in place.scope else f"{place.scope}/x"
-        reference = DockerReference.parse(complete).with_default_tag()
-        found = docker_identity(reference).scopes
-        return (*found[found.index(place.scope) + 1 :], "") if place.scope in found else ("",)
-    if place.scope.startswith("/"):
-        parts = place.scope.split("/")
-        return (*("/".join(parts[:n]) for n in range(len(parts) - 1, 1, -1)), "")
-    return ("",)
-
-
-RULES: tuple[Callable[[Place], Said], ...] = (
-    _unknown_transport,
-    _impossible_scope,
-    _open,
-    _closed,
-    _keys,
-    _sigstore_identity,
-    _remap,
-    _nowhere_to_look,
-    _same_as_above,
+_ERROR, _WARNING = Severity.ERROR, Severity.WARNING
+RULES = (
+    Rule("open-default", _ERROR, _open_default),
+    Rule("open-transport", _WARNING, _open_transport),
+    Rule("shadowed-scope", _WARNING, _shadowed),
+    Rule("unknown-transport", _WARNING, _unknown_transport),
+    Rule("dead-scope", _ERROR, _dead_scope),
+    Rule("never-met", _ERROR, _never_met),
+    Rule("nameless-image", _ERROR, _nameless),
+    Rule("missing-key", _ERROR, _of_keys(lint_keys.missing)),
+    Rule("unusable-keys", _ERROR, _of_keys(lint_keys.unusable)),
+    Rule("flawed-key", _WARNING, _of_keys(lint_keys.flawed)),
+    Rule("expiring-key", _WARNING, _of_keys(lint_keys.expiring)),
+    Rule("shared-key", _WARNING, _of_keys(lint_keys.shared)),
+    Rule("cosign-identity", _WARNING, _cosign_identity),
+    Rule("idle-remap", _WARNING, _idle_remap),
+    Rule("idle-requirement", _WARNING, _idle),
+    Rule("no-lookaside", _WARNING, _no_lookaside),
+    Rule("no-attachments", _ERROR, _no_attachments),
 )
 
 
-def lint(
-    policy: Policy,
-    lookaside: LookasideConfig,
-    keys_of: Callable[[Requirement], tuple[KeyState, ...]],
-    now: float,
-) -> tuple[Complaint, ...]:
-    """Everything that is to be said about the policy, in its order; `now` is in seconds."""
-    places: list[tuple[str | None, str, Requirements]] = [(None, "", policy.default)]
-    places += [
-        (transport, scope, requirements)
-        for transport, scopes in policy.transports.items()
-        for scope, requirements in scopes.items()
-    ]
+def lint(places: Iterable[Place]) -> tuple[Finding, ...]:
+    """What the rules find, place by place."""
     return tuple(
-        complaint
-        for transport, scope, requirements in places
-        for complaint in _complaints(
-            Place(
-                policy=policy,
-                lookaside=lookaside,
-                transport=transport,
-                scope=scope,
-                requirements=requirements,
-                keys={number: keys_of(one) for number, one in enumerate(requirements)},
-                now=now,
-            )
-        )
+        Finding(rule=rule.name, severity=rule.severity, place=str(place), message=message)
+        for place in places
+        for rule in RULES
+        for message in rule.check(place)
     )
-
-
-def _complaints(place: Place) -> Iterator[Complaint]:
-    for rule in RULES:
-        for severity, text in rule(place):
-            yield Complaint(severity=severity, place=place.name, text=text)

@@ -78,9 +78,9 @@ def lookaside_base(config: LookasideConfig, identity: ImageIdentity) -> str | No
     """
     if identity.transport != "docker":
         return None
-    for section in _sections(config, identity):
+    for section in sections(config, identity):
         if section.lookaside:
-            return _checked(section.lookaside, section.source)
+            return check_address(section.lookaside, section.source)
     return DEFAULT_LOOKASIDE
 
 
@@ -90,9 +90,9 @@ def staging_base(config: LookasideConfig, identity: ImageIdentity) -> str:
     As lookaside_base, but a section's `lookaside-staging` goes before its `lookaside`. Raises
     InvalidLookaside, also for an address that is not a file's.
     """
-    for section in _sections(config, identity):
+    for section in sections(config, identity):
         if address := section.staging or section.lookaside:
-            _checked(address, section.source)
+            check_address(address, section.source)
             if not address.startswith("file:///"):
                 scheme = address.partition(":")[0]
                 raise InvalidLookaside(
@@ -106,13 +106,13 @@ def staging_base(config: LookasideConfig, identity: ImageIdentity) -> str:
 
 def uses_attachments(config: LookasideConfig, identity: ImageIdentity) -> bool:
     """Whether sigstore attachments of this image are read and written; not unless it is said."""
-    for section in _sections(config, identity):
+    for section in sections(config, identity):
         if section.use_sigstore_attachments is not None:
             return section.use_sigstore_attachments
     return False
 
 
-def _sections(config: LookasideConfig, identity: ImageIdentity) -> Iterator[Section]:
+def sections(config: LookasideConfig, identity: ImageIdentity) -> Iterator[Section]:
     """What is said about this image, the most specific first."""
     for scope in identity.scopes:
         if scope in config.docker:
@@ -127,7 +127,8 @@ def signature_address(base: str, reference: DockerReference, digest: Digest, num
     return f"{base.rstrip('/')}/{path}/signature-{number}"
 
 
-def _checked(base: str, source: str) -> str:
+def check_address(base: str, source: str) -> str:
+    """The address of a lookaside store that `source` names. Raises InvalidLookaside."""
     unfit = not base.isprintable() or any(character in base for character in " ?#")
     if unfit or not base.startswith(_SCHEMES):
         raise InvalidLookaside(

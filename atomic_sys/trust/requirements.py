@@ -7,7 +7,7 @@ Every value is checked where it is parsed; whoever holds one of these holds a va
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import ClassVar
+from typing import ClassVar, assert_never
 
 from atomic_sys.model.reference import DockerReference
 from atomic_sys.model.strict_json import Json
@@ -99,6 +99,29 @@ Identity = (
     | ExactRepository
     | RemapIdentity
 )
+
+
+def identity_json(identity: Identity) -> dict[str, Json]:
+    """The object that says this in a policy."""
+    match identity:
+        case MatchExact():
+            return {"type": "matchExact"}
+        case MatchRepoDigestOrExact():
+            return {"type": "matchRepoDigestOrExact"}
+        case MatchRepository():
+            return {"type": "matchRepository"}
+        case ExactReference(reference):
+            return {"type": "exactReference", "dockerReference": str(reference)}
+        case ExactRepository(repository):
+            return {"type": "exactRepository", "dockerRepository": str(repository)}
+        case RemapIdentity():
+            return {
+                "type": "remapIdentity",
+                "prefix": identity.prefix,
+                "signedPrefix": identity.signed_prefix,
+            }
+        case _ as unreachable:
+            assert_never(unreachable)
 
 
 @dataclass(frozen=True, slots=True)

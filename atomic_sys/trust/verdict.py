@@ -1,43 +1,28 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """A verdict, as a value that explains itself.
 
-To a program as JSON, to a human in five lines, to a caller as an error.
+To a program as JSON, to a human in five lines; as an error by trust.explain.
 """
 
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Self
 
-from atomic_sys.errors import Rejected
 from atomic_sys.model.digest import Digest
+from atomic_sys.model.reference import DockerReference
 from atomic_sys.model.strict_json import Json
 
 _MAX_LINES = 5
 
 
 class Cause(Enum):
-    """What kind of thing is wrong, with what the user can do about it.
+    """What kind of thing is wrong; trust.explain says what the user can do about it."""
 
-    `{image}` stands for what the user typed, `{scope}` for the repository of the image.
-    """
-
-    POLICY = "atomic trust add --pubkeysfile KEYFILE {scope} makes the policy trust whoever signs"
-    KEYS = "the policy names keys that cannot be used: atomic trust lint"
-    UNSIGNED = "ask for a signature; atomic trust show --effective {image} says where it belongs"
-    SIGNATURES = "atomic trust check {image} shows each signature and what is wrong with it"
-    UNSUPPORTED = "use signedBy with GPGKeys"
-
-    def hint(self, image: str, reference: str | None) -> str:
-        """The advice for one image."""
-        scope = "SCOPE" if reference is None else _repository(reference)
-        return self.value.replace("{image}", image).replace("{scope}", scope)
-
-
-def _repository(reference: str) -> str:
-    """The reference without its tag or digest."""
-    name = reference.partition("@")[0]
-    head, slash, last = name.rpartition("/")
-    return f"{head}{slash}{last.partition(':')[0]}"
+    POLICY = "policy"
+    KEYS = "keys"
+    UNSIGNED = "unsigned"
+    SIGNATURES = "signatures"
+    UNSUPPORTED = "unsupported"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,6 +144,13 @@ class Verdict:
             return f"the default of the transport {self.transport}"
         return f"the scope {self.scope} of the transport {self.transport}"
 
+    @property
+    def docker_repository(self) -> str | None:
+        """The name without tag and digest; None for an image that has none."""
+        if self.reference is None:
+            return None
+        return DockerReference.parse(self.reference).name
+
     def as_json(self, image: str) -> Json:
         """The document of the contract, section 5; `image` is what the user typed."""
         return {
@@ -202,15 +194,3 @@ class Verdict:
                 if signature.accepted
             )
         )
-
-
-def rejection(verdict: Verdict, image: str) -> Rejected:
-    """The error for an image that was not accepted; `image` is what the user typed."""
-    denied = [requirement for requirement in verdict.requirements if not requirement.accepted]
-    place = f"{verdict.source} ({verdict.place})"
-    cause = denied[0].cause if denied else None
-    hint = (cause or Cause.POLICY).hint(image, verdict.reference)
-    if cause is None:
-        return Rejected(f"{image} is rejected by {place}: no requirements", hint=hint)
-    reasons = "; ".join(f"{one.kind}: {one.reason}" for one in denied)
-    return Rejected(f"{image} is rejected by {place}: {reasons}", hint=hint)

@@ -1,200 +1,260 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""`atomic trust show`: the policy as rows, and the part of it that one image meets."""
+"""`atomic trust show`: what the policy says, of everything or of one image. Reads only."""
 
-import time
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import assert_never
 
 from atomic_sys.engine.pull import require_image
 from atomic_sys.engine.sources import stored_identity
-from atomic_sys.errors import AtomicSysError
+from atomic_sys.errors import AtomicSysError, doing
 from atomic_sys.host import Host
 from atomic_sys.model.source import StoredSource
-from atomic_sys.trust.files import read_regular
-from atomic_sys.trust.keys import describe_keys
-from atomic_sys.trust.lint import Complaint, KeyState, lint
+from atomic_sys.model.strict_json import Json
+from atomic_sys.trust.docker_scopes import images_of
+from atomic_sys.trust.files import find_policy
+from atomic_sys.trust.key_facts import ListKeys, facts
+from atomic_sys.trust.lint_keys import Demand
 from atomic_sys.trust.lookaside import (
+    DEFAULT_LOOKASIDE,
     LookasideConfig,
     lookaside_base,
+    sections,
     staging_base,
     uses_attachments,
 )
-from atomic_sys.trust.policy import POLICY_LIMIT
+from atomic_sys.trust.openpgp_keys import list_keys
 from atomic_sys.trust.requirements import (
-    Fulcio,
+    Identity,
     InsecureAcceptAnything,
-    KeyData,
-    KeyDatas,
-    KeyPath,
-    KeyPaths,
-    Pki,
-    Reject,
-    Requirement,
+    Policy,
     Requirements,
-    SignedBaseLayer,
     SignedBy,
-    SigstoreKeySource,
     SigstoreSigned,
+    identity_json,
 )
 from atomic_sys.trust.scopes import ImageIdentity, Selection, select
 from atomic_sys.verbs.support import locate, parse_image
 
+DEFAULT = "* (default)"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TrustRow:
-    """A scope of the policy; `transport` is None for the default of all."""
+class Entry:
+    """A scope of the policy; both names are None for the policy's default.
+
+    `lookaside` is where signatures of its images are read, None where that is not asked for.
+    """
 
     transport: str | None
-    scope: str
-    requirements: Requirements
-    keys: tuple[KeyState, ...]
-    lookaside: str
+    scope: str | None
+    demands: tuple[Demand, ...]
+    lookaside: str | None
+
+    @property
+    def name(self) -> str:
+        """As the predecessor's list has it; those of other transports say which one it is."""
+        if self.transport is None:
+            return DEFAULT
+        return self.scope if self.transport == "docker" and self.scope else self._qualified
+
+    @property
+    def _qualified(self) -> str:
+        return f"{self.transport}:{self.scope}"
+
+    @property
+    def owners(self) -> list[str]:
+        """Whose keys it names, each once."""
+        shown = (key.shown for demand in self.demands for key in demand.keys)
+        return list(dict.fromkeys(shown))
 
     @property
     def word(self) -> str:
-        """accept, signed or reject, in the predecessor's words."""
-        kinds = {type(requirement) for requirement in self.requirements}
-        if kinds == {InsecureAcceptAnything}:
+        """accept, signed or reject: what the whole list comes to."""
+        words = {word(demand) for demand in self.demands}
+        return next(one for one in ("reject", "signed", "accept") if one in words)
+
+    def as_json(self) -> Json:
+        """The predecessor's keys, and more."""
+        return {
+            "type": self.word,
+            "keys": None if self.transport is None else list(self.owners),
+            "sigstore": self.lookaside,
+            "transport": self.transport,
+            "scope": self.scope,
+            "requirements": [demand_json(demand) for demand in self.demands],
+        }
+
+
+def word(demand: Demand) -> str:
+    """What one requirement asks for: accept, signed or reject."""
+    match demand.requirement:
+        case InsecureAcceptAnything():
             return "accept"
-        return "reject" if kinds & {Reject, SignedBaseLayer} else "signed"
-
-
-def raw_policy(host: Host) -> bytes:
-    """The policy file as it is; it was parsed first. Raises Rejected, InvalidPolicy."""
-    return read_regular(host.policy.path, POLICY_LIMIT)[0]
-
-
-def rows(host: Host) -> tuple[TrustRow, ...]:
-    """The default, then all scopes by transport and name. Raises Rejected, InvalidPolicy."""
-    policy = host.policy.policy
-    found = [_row(host, None, "", policy.default)]
-    for transport, scopes in sorted(policy.transports.items()):
-        found += [_row(host, transport, scope, scopes[scope]) for scope in sorted(scopes)]
-    return tuple(found)
-
-
-def _row(host: Host, transport: str | None, scope: str, requirements: Requirements) -> TrustRow:
-    section = host.lookaside.docker.get(scope) if transport == "docker" else None
-    if transport == "docker" and not scope:
-        section = host.lookaside.default
-    return TrustRow(
-        transport=transport,
-        scope=scope,
-        requirements=requirements,
-        keys=tuple(key for one in requirements for key in used_keys(one, host)),
-        lookaside="" if section is None else section.lookaside or "",
-    )
-
-
-def used_keys(requirement: Requirement, host: Host) -> Iterator[KeyState]:
-    """The keys that a requirement names; those of sigstore by their files only."""
-    match requirement:
-        case SignedBy():
-            for source, content in _contents(requirement.keys, host):
-                yield _described(source, content)
-        case SigstoreSigned():
-            trusted = requirement.trusted
-            match trusted:
-                case KeyPath() | KeyPaths() | KeyData() | KeyDatas():
-                    yield from (KeyState(source=s) for s, _ in _contents(trusted, host))
-                case Fulcio():
-                    yield KeyState(source=f"{trusted.subject_email} by {trusted.oidc_issuer}")
-                case Pki():
-                    subject = trusted.subject_email or trusted.subject_hostname
-                    yield KeyState(source=f"{subject} by a certificate authority")
-                case _:
-                    assert_never(trusted)
+        case SignedBy() | SigstoreSigned():
+            return "signed"
         case _:
-            return
+            return "reject"
 
 
-def _contents(keys: SigstoreKeySource, host: Host) -> Iterator[tuple[str, bytes | str]]:
-    """Name and content of each key file; where it cannot be read, why not."""
-    match keys:
-        case KeyPath(path):
-            yield path, _read(path, host)
-        case KeyPaths(paths):
-            yield from ((path, _read(path, host)) for path in paths)
-        case KeyData(data):
-            yield "keyData", data
-        case KeyDatas(datas):
-            yield from (("keyDatas", data) for data in datas)
+def demand_json(demand: Demand) -> Json:
+    """A requirement, for a program."""
+    identity = identity_of(demand)
+    return {
+        "type": demand.requirement.kind,
+        "identity": None if identity is None else identity_json(identity),
+        "keys": [key.as_json() for key in demand.keys],
+    }
+
+
+def identity_of(demand: Demand) -> Identity | None:
+    """Which names a signature may speak of; None where none is asked for."""
+    match demand.requirement:
+        case SignedBy(identity=identity) | SigstoreSigned(identity=identity):
+            return identity
         case _:
-            assert_never(keys)
+            return None
 
 
-def _read(path: str, host: Host) -> bytes | str:
-    try:
-        return host.read_key(path)
-    except OSError as error:
-        return error.strerror or str(error)
-    except AtomicSysError as error:
-        return str(error)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignaturePlaces:
+    """Where signatures of an image in a registry are read and written, and which file says so."""
 
+    read: str
+    source: str | None
+    staging: str | None
+    attachments: bool
 
-def _described(source: str, content: bytes | str) -> KeyState:
-    if isinstance(content, str):
-        return KeyState(source=source, problem=content)
-    try:
-        return KeyState(source=source, keys=describe_keys(content))
-    except AtomicSysError as error:
-        return KeyState(source=source, problem=str(error))
+    def as_json(self) -> Json:
+        """The same for a program."""
+        return {
+            "lookaside": self.read,
+            "source": self.source,
+            "staging": self.staging,
+            "use_sigstore_attachments": self.attachments,
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Effective:
-    """What applies to one image, and where its signatures are looked up and put."""
+    """What the policy asks of one image, and why just that.
 
+    `tried` are the scopes that were looked up before, and are not there; `passed_over` those that
+    are there, but less specific.
+    """
+
+    image: str
     identity: ImageIdentity
     selection: Selection
-    passed_over: tuple[str, ...]  # scopes that the policy does not have, the more special first
-    keys: tuple[tuple[KeyState, ...], ...]  # by requirement
-    lookaside: str | None
-    staging: str | None
-    attachments: bool
+    demands: tuple[Demand, ...]
+    tried: tuple[str, ...]
+    passed_over: tuple[str, ...]
+    places: SignaturePlaces | None
+
+    def as_json(self) -> Json:
+        """The same for a program."""
+        reference = self.identity.reference
+        return {
+            "image": self.image,
+            "reference": None if reference is None else str(reference),
+            "policy": self.selection.source,
+            "transport": self.selection.transport,
+            "scope": self.selection.scope,
+            "not_in_policy": list(self.tried),
+            "less_specific": list(self.passed_over),
+            "requirements": [demand_json(demand) for demand in self.demands],
+            "signatures": None if self.places is None else self.places.as_json(),
+        }
+
+
+def show(host: Host) -> tuple[Entry, ...]:
+    """Everything that the policy says, sorted by name. Raises AtomicSysError."""
+    policy, config = host.policy.policy, host.lookaside
+    entries = [
+        Entry(
+            transport=transport,
+            scope=scope,
+            demands=demands,
+            lookaside=_lookaside_of(transport, scope, config) if _asks(demands) else None,
+        )
+        for transport, scope, demands in places(policy, host)
+    ]
+    return tuple(sorted(entries, key=lambda entry: entry.name))
+
+
+def show_raw(host: Host) -> bytes:
+    """The bytes of the policy, even of an invalid one. Raises AtomicSysError."""
+    return find_policy(host.policy_paths)[1]
+
+
+def places(
+    policy: Policy, host: Host
+) -> Iterator[tuple[str | None, str | None, tuple[Demand, ...]]]:
+    """The default, and every scope with its transport, and the keys of each requirement."""
+    listing = functools.cache(list_keys)  # many scopes name the same key
+    yield None, None, demands_of(policy.default, host, listing)
+    for transport, scopes in policy.transports.items():
+        for scope, requirements in scopes.items():
+            yield transport, scope, demands_of(requirements, host, listing)
+
+
+def demands_of(
+    requirements: Requirements, host: Host, listing: ListKeys = list_keys
+) -> tuple[Demand, ...]:
+    """The requirements with the keys that they name. Raises AtomicSysError without gpg."""
+    return tuple(
+        Demand(requirement=one, keys=facts(one, host.read_key, listing)) for one in requirements
+    )
 
 
 def effective(image: str, host: Host) -> Effective:
-    """The part of the policy that this image meets; nothing is fetched.
-
-    Raises Rejected, InvalidPolicy, UsageError.
-    """
-    source = parse_image(image)
-    if isinstance(source, StoredSource):
-        identity = stored_identity(require_image(host.store, source.name))
-        place = identity
-    else:
-        at = locate(host, source)
-        identity, place = at.identity, at.place
-    selection = select(host.policy.policy, identity)
-    passed = tuple(identity.scopes)
-    if selection.transport is not None and selection.scope:
-        passed = passed[: passed.index(selection.scope)]
-    return Effective(
-        identity=identity,
-        selection=selection,
-        passed_over=passed,
-        keys=tuple(tuple(used_keys(one, host)) for one in selection.requirements),
-        lookaside=lookaside_base(host.lookaside, place),
-        staging=_staging(host.lookaside, place),
-        attachments=uses_attachments(host.lookaside, place),
-    )
+    """What the policy asks of this image; nothing of it is fetched. Raises AtomicSysError."""
+    with doing(f"looking up {image}"):
+        source = parse_image(image)
+        if isinstance(source, StoredSource):
+            identity = place = stored_identity(require_image(host.store, source.name))
+        else:
+            at = locate(host, source)
+            identity, place = at.identity, at.place
+        policy = host.policy.policy
+        selection = select(policy, identity)
+        order = [*identity.scopes, ""]
+        there = policy.transports.get(identity.transport, {})
+        at_scope = len(order) if selection.scope is None else order.index(selection.scope)
+        return Effective(
+            image=image,
+            identity=identity,
+            selection=selection,
+            demands=demands_of(selection.requirements, host),
+            tried=tuple(order[:at_scope]),
+            passed_over=tuple(scope for scope in order[at_scope + 1 :] if scope in there),
+            places=_signature_places(place, host.lookaside),
+        )
 
 
-def _staging(config: LookasideConfig, place: ImageIdentity) -> str | None:
-    """Where signatures of the image are written; None where nobody can."""
-    try:
-        return staging_base(config, place)
-    except AtomicSysError:
+def _signature_places(place: ImageIdentity, config: LookasideConfig) -> SignaturePlaces | None:
+    base = lookaside_base(config, place)
+    if base is None:
         return None
-
-
-def lint_policy(host: Host) -> tuple[Complaint, ...]:
-    """What is to be said about the policy. Raises Rejected when there is none, InvalidPolicy."""
-    return lint(
-        host.policy.policy,
-        host.lookaside,
-        lambda requirement: tuple(used_keys(requirement, host)),
-        time.time(),
+    said = (section.source for section in sections(config, place) if section.lookaside)
+    try:
+        staging: str | None = staging_base(config, place)
+    except AtomicSysError:  # it can only be read
+        staging = None
+    return SignaturePlaces(
+        read=base,
+        source=next(said, None),
+        staging=staging,
+        attachments=uses_attachments(config, place),
     )
+
+
+def _asks(demands: tuple[Demand, ...]) -> bool:
+    return any(word(demand) == "signed" for demand in demands)
+
+
+def _lookaside_of(transport: str | None, scope: str | None, config: LookasideConfig) -> str | None:
+    if transport != "docker":
+        return None
+    said = (one.lookaside for one in sections(config, images_of(scope or "")) if one.lookaside)
+    return next(said, DEFAULT_LOOKASIDE)

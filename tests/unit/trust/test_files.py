@@ -3,11 +3,12 @@
 
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from atomic_sys.errors import AtomicSysError, Rejected
-from atomic_sys.trust.files import load_lookaside, load_policy, read_key_file
+from atomic_sys.trust.files import load_lookaside, load_policy, own_file, read_key_file
 from atomic_sys.trust.policy import POLICY_LIMIT, InvalidPolicy
 from atomic_sys.trust.requirements import InsecureAcceptAnything, Reject
 
@@ -41,7 +42,19 @@ def test_no_policy(tmp_path: Path) -> None:
     with pytest.raises(Rejected, match=r"/a and .* not found") as caught:
         load_policy([str(tmp_path / "a"), str(tmp_path / "b")])
     assert caught.value.hint is not None
-    assert f"policy.json to {tmp_path}/a" in caught.value.hint
+    assert "atomic trust add" in caught.value.hint
+
+
+def test_own_file_goes_first_if_it_is_ones_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mine = write(tmp_path / "mine", REJECT)
+    assert own_file(mine) == (mine,)
+    assert own_file(None) == own_file(str(tmp_path / "none")) == ()
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(os, "stat", lambda _: SimpleNamespace(st_uid=4711))
+    assert own_file(mine) == ()
+    assert f"{mine} is not used: it belongs to another user" in capsys.readouterr().err
 
 
 def test_unusable_policy_hides_no_later_one(tmp_path: Path) -> None:

@@ -16,11 +16,12 @@ from atomic_sys.errors import AtomicSysError, ExitCode
 from atomic_sys.model.digest import Digest
 from atomic_sys.model.reference import DockerReference
 from atomic_sys.model.stream import TooLarge
+from atomic_sys.trust.explain import rejection
 from atomic_sys.trust.framing import SignatureBlob, SigstoreAttachment, SimpleSignature
 from atomic_sys.trust.judge import ImageUnderJudgement, judge
 from atomic_sys.trust.policy import parse
 from atomic_sys.trust.scopes import docker_identity, path_identity, select
-from atomic_sys.trust.verdict import Verdict, rejection
+from atomic_sys.trust.verdict import Verdict
 from atomic_sys.trust.verifier import Keyring, Outcome, Refused, Signed
 
 DIGEST = Digest.of(b"manifest")
@@ -140,9 +141,9 @@ def test_accepted(
 @pytest.mark.parametrize(
     ("requirement", "signatures", "reason", "hint"),
     [
-        (REJECT, [], "reject: everything is rejected here", "atomic trust add"),
-        (A, [], "signedBy: a signature is required, but there is none", "--effective"),
-        (A, [ATTACHMENT], "none of this kind (1 of another kind)", "--effective"),
+        (REJECT, [], "reject: everything is rejected here", "trust add --pubkeysfile FILE"),
+        (A, [], "signedBy: a signature is required, but there is none", "show --effective IMAGE"),
+        (A, [ATTACHMENT], "none of this kind (1 of another kind)", "show --effective IMAGE"),
         (A, [signature("CCCC")], "signedBy: signed by the unknown key CCCC", "trust check"),
         (A, [signature("CCCC"), signature("DDDD"), signature("CCCC")],
          "unknown key CCCC; signed by the unknown key DDDD", "trust check"),
@@ -152,16 +153,16 @@ def test_accepted(
         (A, [signature("AAAA", digest="sha256:" + "0" * 64)],
          f"signed is sha256:{'0' * 64}, not {DIGEST}", "trust check"),
         (A, [SimpleSignature(source="s", message=b"AAAA|{}")], "'critical' is missing", "check"),
-        (by("/gone"), [], "cannot read the key file /gone: No such file", "trust lint"),
-        (by("/large"), [], "cannot read the key file /large: /large is larger", "trust lint"),
-        (by("/none"), [], "no public keys in /none", "trust lint"),
-        (EITHER | {"keyPaths": []}, [], "no public keys in an empty list", "trust lint"),
-        (EITHER | {"keyPaths": ["/none", "/none"]}, [], "keys in /none, /none", "trust lint"),
+        (by("/gone"), [], "cannot read the key file /gone: No such file", "repair the key"),
+        (by("/large"), [], "cannot read the key file /large: /large is larger", "repair the key"),
+        (by("/none"), [], "no public keys in /none", "repair the key"),
+        (EITHER | {"keyPaths": []}, [], "no public keys in an empty list", "repair the key"),
+        (EITHER | {"keyPaths": ["/none", "/none"]}, [], "keys in /none, /none", "repair the key"),
         ({"type": "signedBy", "keyType": "GPGKeys", "keyData": ""}, [],
-         "no public keys in keyData", "trust lint"),
+         "no public keys in keyData", "repair the key"),
         (by("/a", keyType="X509Certificates"), [], "type X509Certificates are not", "signedBy"),
         ({"type": "sigstoreSigned", "keyPath": "/a"}, [],
-         "/a is not in PEM format", "trust lint"),
+         "/a is not in PEM format", "repair the key"),
         ({"type": "signedBaseLayer", "baseLayerIdentity": {"type": "matchExact"}}, [],
          "signed base layers are not supported", "signedBy"),
     ],

@@ -1,145 +1,160 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Each rule of the linter, with a policy that breaks it and one that does not."""
+"""Each rule of the linter: what it finds, and what it leaves alone."""
 
 import json
+import time
 from typing import Any
 
 import pytest
 
-from atomic_sys.trust.keys import KeyInfo
-from atomic_sys.trust.lint import KeyState, Severity, docker_scope_problem, lint
-from atomic_sys.trust.lookaside import LookasideConfig, Section
+from atomic_sys.trust.key_facts import KeyFact
+from atomic_sys.trust.lint import RULES, Finding, Place, Severity, lint
+from atomic_sys.trust.lint_keys import Demand
+from atomic_sys.trust.lookaside import parse as parse_lookaside
 from atomic_sys.trust.policy import parse
+from atomic_sys.trust.requirements import Requirements, SignedBy, SigstoreSigned
 
-ACCEPT = {"type": "insecureAcceptAnything"}
-REJECT = {"type": "reject"}
-SIGNED = {"type": "signedBy", "keyType": "GPGKeys", "keyPath": "/k"}
-COSIGN = {"type": "sigstoreSigned", "keyPath": "/c"}
-BASE_LAYER = {"type": "signedBaseLayer", "baseLayerIdentity": {"type": "matchExact"}}
-SOMEWHERE = Section(source="s", lookaside="https://a", staging=None, use_sigstore_attachments=None)
-GOOD = KeyInfo(fingerprint="AA", users=("A <a@b>",), expires=None, revoked=False)
-
-
-def complaints(
-    transports: dict[str, dict[str, list[Any]]],
-    default: Any = REJECT,
-    keys: tuple[KeyState, ...] = (),
-    lookaside: LookasideConfig | None = None,
-) -> list[tuple[str, str, str]]:
-    policy = parse(json.dumps({"default": [default], "transports": transports}).encode(), "p")
-    known = lookaside or LookasideConfig(default=SOMEWHERE, docker={})
-    found = lint(policy, known, lambda one: keys if one.kind != "reject" else (), 1000)
-    return [(one.severity.value, one.place, one.text) for one in found]
+OPEN, REJECT = {"type": "insecureAcceptAnything"}, {"type": "reject"}
+GPG = {"type": "signedBy", "keyType": "GPGKeys", "keyPath": "/good"}
+COSIGN = {"type": "sigstoreSigned", "keyPath": "/good"}
+REPOSITORY = {"signedIdentity": {"type": "matchRepository"}}
+EXACT = {"signedIdentity": {"type": "exactRepository", "dockerRepository": "a.example/x"}}
+DEFAULT_LOOKASIDE = "default-docker: {lookaside: 'file:///d', use-sigstore-attachments: true}"
+SOON = int(time.time()) + 86400
+KEYS = {
+    "good": KeyFact(source="/good", fingerprint="AAAA", owner="a@x"),
+    "late": KeyFact(source="/late", fingerprint="DDDD", owner="d@x", expires=SOON + 90 * 86400),
+    "soon": KeyFact(source="/soon", fingerprint="BBBB", owner="b@x", expires=SOON),
+    "expired": KeyFact(source="/e", fingerprint="CCCC", owner="c@x", expires=1, flaw="expired"),
+    "revoked": KeyFact(source="/r", fingerprint="EEEE", owner="e@x", flaw="revoked"),
+    "gone": KeyFact(source="/gone", flaw="cannot read the key file /gone: No such file"),
+    "junk": KeyFact(source="keyData", flaw="no OpenPGP public key in it"),
+}
 
 
-def docker(scope: str, *requirements: Any, **more: Any) -> list[tuple[str, str, str]]:
-    return complaints({"docker": {scope: list(requirements)}}, **more)
+def remap(prefix: str, signed: str) -> dict[str, Any]:
+    identity = {"type": "remapIdentity", "prefix": prefix, "signedPrefix": signed}
+    return GPG | {"signedIdentity": identity}
 
 
-def remapped(prefix: str) -> dict[str, Any]:
-    identity = {"type": "remapIdentity", "prefix": prefix, "signedPrefix": "a.b/c"}
-    return SIGNED | {"signedIdentity": identity}
+def findings(
+    transports: dict[str, Any],
+    *,
+    default: list[dict[str, Any]] | None = None,
+    keys: tuple[str, ...] = ("good",),
+    lookaside: str = DEFAULT_LOOKASIDE,
+) -> tuple[Finding, ...]:
+    """What is found in a policy; whatever asks for a signature has these keys."""
+    body = {"default": default or [REJECT], "transports": transports}
+    policy = parse(json.dumps(body).encode(), "p")
+    config = parse_lookaside([("f", lookaside.encode())])
+    facts = tuple(KEYS[key] for key in keys)
 
+    def place(transport: str | None, scope: str | None, requirements: Requirements) -> Place:
+        demands = tuple(
+            Demand(
+                requirement=one,
+                keys=facts if isinstance(one, SignedBy | SigstoreSigned) else (),
+            )
+            for one in requirements
+        )
+        return Place(
+            transport=transport, scope=scope, demands=demands, policy=policy, lookaside=config
+        )
 
-def test_nothing_to_say() -> None:
-    assert docker("a.example.com/b", SIGNED) == []
-    assert docker("*.example.com", SIGNED) == []
-
-
-@pytest.mark.parametrize(
-    ("scope", "word"),
-    [
-        ("nginx", "docker.io/library/nginx"),
-        ("library/nginx", "docker.io/library/nginx"),
-        ("docker.io/nginx", "docker.io/library/nginx"),
-        ("docker.io/nginx:1", "docker.io/library/nginx:1"),
-        ("index.docker.io/nginx", "docker.io/library/nginx"),
-        (f"example.com/a:1@sha256:{'0' * 64}", "a tag and a digest"),
-        ("example.com/Upper", "lower case|invalid"),
-        ("example.com/a/", "invalid"),
-        ("*.example.com/a", "wildcard"),
-        ("*.example.com:5000", "wildcard"),
-        ("a.*.com", "wildcard"),
-        ("*", "wildcard"),
-    ],
-)
-def test_scopes_that_never_match(scope: str, word: str) -> None:
-    problem = docker_scope_problem(scope)
-    assert problem is not None
-    assert any(part in problem for part in word.split("|"))
-    assert ("error", f"docker: {scope}", problem) in docker(scope, SIGNED)
-
-
-@pytest.mark.parametrize(
-    "scope",
-    ["a.com", "a.com:5000", "localhost", "localhost:5000/a", "a.com/b", "a.com/b:1", "docker.io",
-     "docker.io/library", "docker.io/library/nginx", "*.com", "*.a.example.com"],
-)  # fmt: skip
-def test_scopes_that_can_match(scope: str) -> None:
-    assert docker_scope_problem(scope) is None
-
-
-@pytest.mark.parametrize(
-    ("said", "word"),
-    [
-        (complaints({}, default=ACCEPT), "from anywhere"),
-        (docker("", ACCEPT), "every registry"),
-        (docker("a.com", ACCEPT, SIGNED), "does nothing"),
-        (docker("a.com", REJECT, SIGNED), "useless"),
-        (complaints({"sky": {"a": [ACCEPT]}}), "nobody knows this transport"),
-        (docker("a.com", SIGNED | {"keyType": "X509Certificates"}), "always rejects"),
-        (
-            docker("a.com", BASE_LAYER),
-            "implemented by nobody",
+    return lint([
+        place(None, None, policy.default),
+        *(
+            place(transport, scope, requirements)
+            for transport, scopes in policy.transports.items()
+            for scope, requirements in scopes.items()
         ),
-        (docker("a.com", COSIGN), "write matchRepository"),
-        (docker("a.com", COSIGN | {"signedIdentity": {"type": "matchExact"}}), "can never match"),
-        (docker("a.com/b", remapped("other.com")), "not of this scope"),
-        (docker("a.com", REJECT), "the default says already"),
-        (
-            complaints({"docker": {"a.com": [SIGNED], "a.com/b/c": [SIGNED]}}),
-            "what a.com says already",
-        ),
-        (
-            complaints({"docker": {"*.com": [SIGNED], "a.com": [SIGNED]}}),
-            "what *.com says already",
-        ),
-        (complaints({"dir": {"": [ACCEPT], "/a/b": [ACCEPT]}}), "the whole transport says"),
-        (docker("a.com", SIGNED, lookaside=LookasideConfig(docker={})), "does not say where"),
-    ],
-)  # fmt: skip
-def test_complaints(said: list[tuple[str, str, str]], word: str) -> None:
-    assert any(word in text for _, _, text in said), said
+    ])
 
 
-def test_what_is_no_reason_to_complain() -> None:
-    assert docker("a.com/b", remapped("a.com")) == []
-    assert docker("a.com", COSIGN | {"signedIdentity": {"type": "matchRepository"}}) == []
-    own = LookasideConfig(docker={"a.com": SOMEWHERE})
-    assert docker("a.com/b", SIGNED, lookaside=own) == []
-    assert complaints({"docker": {"a.com": [SIGNED], "a.com/b": [SIGNED, SIGNED]}}) == []
+def docker(*requirements: dict[str, Any], scope: str = "a.example/x") -> dict[str, Any]:
+    return {"docker": {scope: list(requirements)}}
 
 
 @pytest.mark.parametrize(
-    ("state", "word"),
+    ("rule", "transports", "more"),
     [
-        (KeyState(source="/k", problem="No such file"), "/k: No such file"),
-        (KeyState(source="/k", keys=(KeyInfo(fingerprint="BB", users=(), expires=999,
-                                             revoked=False),)), "expired: BB"),
-        (KeyState(source="/k", keys=(GOOD, KeyInfo(fingerprint="CC", users=("C",), expires=None,
-                                                   revoked=True))), "revoked: CC C"),
+        ("open-default", {}, {"default": [OPEN]}),
+        ("open-transport", docker(OPEN, scope=""), {}),
+        ("open-transport", {"docker-daemon": {"": [OPEN, OPEN]}}, {}),
+        ("shadowed-scope", {"docker": {"a.example": [REJECT], "a.example/x": [OPEN]}}, {}),
+        ("shadowed-scope", {"docker": {"": [REJECT], "a.example": [OPEN]}}, {}),
+        ("shadowed-scope", {"docker": {"*.example": [REJECT], "a.example": [OPEN]}}, {}),
+        ("unknown-transport", {"future": {"x": [REJECT]}}, {}),
+        ("dead-scope", docker(REJECT, scope="busybox"), {}),
+        ("dead-scope", docker(REJECT, scope="*.example.com:5000"), {}),
+        ("never-met", docker({"type": "signedBaseLayer",
+                              "baseLayerIdentity": {"type": "matchExact"}}), {}),
+        ("never-met", docker(GPG | {"keyType": "X509Certificates"}), {}),
+        ("nameless-image", {"dir": {"/x": [GPG]}}, {}),
+        ("nameless-image", {"oci": {"": [COSIGN | REPOSITORY]}}, {}),
+        ("missing-key", docker(GPG), {"keys": ("good", "gone")}),
+        ("missing-key", docker(GPG), {"keys": ("junk",)}),
+        ("unusable-keys", docker(GPG), {"keys": ("expired", "revoked")}),
+        ("flawed-key", docker(GPG), {"keys": ("good", "revoked")}),
+        ("expiring-key", docker(GPG), {"keys": ("soon",)}),
+        ("shared-key", docker(GPG, GPG), {}),
+        ("cosign-identity", docker(COSIGN), {}),
+        ("idle-remap", docker(remap("a.example", "a.example")), {}),
+        ("idle-remap", docker(remap("b.example", "c.example")), {}),
+        ("idle-requirement", docker(GPG, REJECT), {}),
+        ("idle-requirement", docker(OPEN, GPG), {}),
+        ("no-lookaside", docker(GPG), {"lookaside": ""}),
+        ("no-lookaside", docker(GPG, scope=""), {"lookaside": "docker: {a.example: {}}"}),
+        ("no-attachments", docker(COSIGN | REPOSITORY), {"lookaside": ""}),
+        ("no-attachments", docker(COSIGN | REPOSITORY), {
+            "lookaside": "docker: {a.example: {use-sigstore-attachments: false}}"
+        }),
     ],
 )  # fmt: skip
-def test_keys(state: KeyState, word: str) -> None:
-    said = docker("a.com", SIGNED, keys=(state,))
-    assert [(severity, word in text) for severity, _, text in said] == [
-        (Severity.ERROR.value, True)
-    ]
+def test_finding(rule: str, transports: dict[str, Any], more: dict[str, Any]) -> None:
+    found = findings(transports, **more)
+    assert [finding.rule for finding in found] == [rule]
+    severity = {row.name: row.severity for row in RULES}[rule]
+    assert str(found[0]).startswith(f"{severity.value}: {found[0].place}: ")
+    assert found[0].as_json() == {
+        "rule": rule,
+        "severity": severity.value,
+        "place": found[0].place,
+        "message": found[0].message,
+    }
 
 
-def test_good_keys() -> None:
-    later = KeyInfo(fingerprint="BB", users=(), expires=1001, revoked=False)
-    state = KeyState(source="/k", keys=(GOOD, later))
-    assert docker("a.com", SIGNED, keys=(state,)) == []
-    assert state.words() == ("a@b", "BB")
-    assert KeyState(source="/k").words() == ("/k",)
+@pytest.mark.parametrize(
+    ("transports", "more"),
+    [
+        ({}, {}),
+        (docker(GPG), {"keys": ("good", "late")}),
+        (docker(GPG, scope=""), {}),
+        (docker(COSIGN | REPOSITORY), {}),
+        (docker(COSIGN | EXACT), {}),
+        ({"docker": {"a.example": [OPEN], "a.example/x": [OPEN]}}, {}),
+        ({"docker": {"b.example": [REJECT], "a.example": [OPEN]}}, {}),
+        ({"docker": {"a.example": [OPEN]}}, {}),
+        ({"dir": {"/x": [GPG | EXACT]}}, {}),
+        (docker(remap("a.example/x", "b.example/x"), scope="a.example"), {}),
+        (docker(remap("a.example", "b.example"), scope="a.example/x:1"), {}),
+        (docker(remap("b.example", "c.example"), scope="*.example"), {}),
+        (docker(GPG), {"lookaside": "docker: {a.example: {lookaside: 'file:///x'}}"}),
+        (docker(COSIGN | REPOSITORY), {
+            "lookaside": "docker: {a.example: {use-sigstore-attachments: true}}"
+        }),
+    ],
+)  # fmt: skip
+def test_nothing_to_find(transports: dict[str, Any], more: dict[str, Any]) -> None:
+    assert findings(transports, **more) == ()
+
+
+def test_every_rule_has_a_name_of_its_own() -> None:
+    names = [rule.name for rule in RULES]
+    assert len(set(names)) == len(names)
+    assert {rule.severity for rule in RULES} == set(Severity)
+
+
+def test_a_dead_scope_is_not_asked_for_more() -> None:
+    assert [one.rule for one in findings(docker(OPEN, scope="busybox"))] == ["dead-scope"]
