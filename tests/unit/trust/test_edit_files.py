@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import signal
 import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -158,6 +159,26 @@ def registries_d(tmp_path: Path) -> Path:
     directory = tmp_path / "registries.d"
     directory.mkdir()
     return directory
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda path: set_lookaside(path, "a.example", HERE, timeout=0),
+        lambda path: remove_lookaside(path, "a.example", timeout=0),
+        lambda path: clear_lookasides(path, timeout=0),
+    ],
+    ids=["set", "remove", "clear"],
+)
+def test_registries_d_is_locked(registries_d: Path, change: Callable[[str], object]) -> None:
+    dfd = open_root(str(registries_d.parent))
+    with (
+        locked(dfd, ".registries.d.lock", LockKind.EXCLUSIVE, timeout=0, what="it"),
+        pytest.raises(Busy),
+    ):
+        change(str(registries_d))
+    os.close(dfd)
+    change(str(registries_d))
 
 
 def test_lookaside_of_a_known_scope_stays_in_its_file(registries_d: Path) -> None:
