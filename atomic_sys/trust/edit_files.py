@@ -162,9 +162,11 @@ def _directory_of(path: str) -> Iterator[tuple[int, str]]:
 
 @contextlib.contextmanager
 def _locked_directory(directory: str, timeout: float) -> Iterator[int]:
+    """The directory, made where there is none; its lock file is beside it, not in it."""
     with (
-        _directory_of(os.path.join(directory, ".lock")) as (dfd, name),
-        locked(dfd, name, LockKind.EXCLUSIVE, timeout=timeout, what=directory),
+        _directory_of(directory) as (above, name),
+        locked(above, f".{name}.lock", LockKind.EXCLUSIVE, timeout=timeout, what=directory),
+        _directory_of(os.path.join(directory, "x")) as (dfd, _),
     ):
         yield dfd
 

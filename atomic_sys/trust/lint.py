@@ -24,6 +24,7 @@ from atomic_sys.trust.requirements import (
     Policy,
     Reject,
     RemapIdentity,
+    Requirements,
     SignedBaseLayer,
     SignedBy,
     SigstoreSigned,
@@ -121,14 +122,25 @@ def _open_transport(place: Place) -> Iterator[str]:
 
 def _shadowed(place: Place) -> Iterator[str]:
     """Nothing is inherited: the narrower scope decides alone."""
-    if place.transport != "docker" or not place.scope or not place.is_open:
-        return
-    others = place.policy.transports["docker"]
-    for wider in (*docker_scopes.images_of(place.scope).scopes[1:], ""):
-        if wider in others:
-            if not all(isinstance(one, InsecureAcceptAnything) for one in others[wider]):
-                yield f"it accepts everything, and hides what {wider or 'docker'} asks for"
-            return
+    name, wider = _nearest_wider(place)
+    if place.is_open and not all(isinstance(one, InsecureAcceptAnything) for one in wider):
+        yield f"it accepts everything, and hides what {name} asks for"
+
+
+def _redundant(place: Place) -> Iterator[str]:
+    name, wider = _nearest_wider(place)
+    if wider == tuple(demand.requirement for demand in place.demands):
+        yield f"it says what {name} says already"
+
+
+def _nearest_wider(place: Place) -> tuple[str, Requirements]:
+    """The scope of docker that would decide if this one were not there; () for none."""
+    if place.transport == "docker" and place.scope:
+        others = place.policy.transports["docker"]
+        for wider in (*docker_scopes.images_of(place.scope).scopes[1:], ""):
+            if wider in others:
+                return wider or "docker as a whole", others[wider]
+    return "", ()
 
 
 def _idle(place: Place) -> Iterator[str]:
@@ -233,6 +245,7 @@ RULES = (
     Rule("open-default", _ERROR, _open_default),
     Rule("open-transport", _WARNING, _open_transport),
     Rule("shadowed-scope", _WARNING, _shadowed),
+    Rule("redundant-scope", _WARNING, _redundant),
     Rule("unknown-transport", _WARNING, _unknown_transport),
     Rule("dead-scope", _ERROR, _dead_scope),
     Rule("never-met", _ERROR, _never_met),

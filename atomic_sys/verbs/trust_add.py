@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from atomic_sys.errors import UsageError
 from atomic_sys.host import Host
+from atomic_sys.log import warn
 from atomic_sys.model.strict_json import Json
 from atomic_sys.trust.docker_scopes import problem
 from atomic_sys.trust.edit_files import change_policy, save_key, set_lookaside
@@ -120,6 +121,8 @@ def apply(prepared: Prepared, host: Host) -> tuple[str, ...]:
 def _check_scope(transport: str, scope: str) -> None:
     reason = problem(scope) if transport == "docker" else scope_problem(transport, scope)
     if reason is None:
+        if scope.startswith("/") and (real := os.path.realpath(scope)) != scope:
+            warn(f"{scope} leads to {real}, and images are judged by where they really are")
         return
     part = "repository" if "/" in scope else "registry"
     raise UsageError(f"Invalid {part} format: {scope!r} can never match: {reason}")

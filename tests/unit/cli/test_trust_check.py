@@ -13,20 +13,11 @@ from atomic_sys.errors import ExitCode
 from atomic_sys.model.digest import Digest
 from atomic_sys.trust.framing import frame
 from tests.support import images
+from tests.support.gpg import MANIFEST
 from tests.support.sigstore import attach, authority, new_key, payload, public_pem
 
 KEY = new_key()
 NAME = "a.example/ns/repo:1"
-MANIFEST = json.dumps({
-    "schemaVersion": 2,
-    "mediaType": "application/vnd.oci.image.manifest.v1+json",
-    "config": {
-        "mediaType": "application/vnd.oci.image.config.v1+json",
-        "size": 2,
-        "digest": "sha256:" + "11" * 32,
-    },
-    "layers": [],
-}).encode()  # fmt: skip
 OPEN, REJECT = [{"type": "insecureAcceptAnything"}], [{"type": "reject"}]
 REPOSITORY = {"type": "matchRepository"}
 SIGNED = {"type": "sigstoreSigned", "keyPath": "/key.pub", "signedIdentity": REPOSITORY}

@@ -205,6 +205,14 @@ def test_a_fetched_key_needs_somebody_who_believes_it(
         assert "there is no such key (404)" in capsys.readouterr().err
 
 
+def test_a_link_is_no_place(
+    atomic: Atomic, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "link").symlink_to(tmp_path)
+    assert atomic("trust", "add", "--transport=oci", "-t=reject", f"{tmp_path}/link") == 0
+    assert f"{tmp_path}/link leads to {tmp_path}, and images" in capsys.readouterr().err
+
+
 def test_default(atomic: Atomic, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert atomic("trust", "default", "accept") == ExitCode.DONE
     assert policy(tmp_path)["default"] == [{"type": "insecureAcceptAnything"}]

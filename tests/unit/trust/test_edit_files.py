@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import signal
 import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -153,39 +154,66 @@ def test_lookaside_of_a_new_scope_gets_a_file_of_its_own(tmp_path: Path) -> None
     assert default == str(directory / "default-2.yaml")
 
 
-def test_lookaside_of_a_known_scope_stays_in_its_file(tmp_path: Path) -> None:
-    file = tmp_path / "theirs.yaml"
+@pytest.fixture
+def registries_d(tmp_path: Path) -> Path:
+    directory = tmp_path / "registries.d"
+    directory.mkdir()
+    return directory
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda path: set_lookaside(path, "a.example", HERE, timeout=0),
+        lambda path: remove_lookaside(path, "a.example", timeout=0),
+        lambda path: clear_lookasides(path, timeout=0),
+    ],
+    ids=["set", "remove", "clear"],
+)
+def test_registries_d_is_locked(registries_d: Path, change: Callable[[str], object]) -> None:
+    dfd = open_root(str(registries_d.parent))
+    with (
+        locked(dfd, ".registries.d.lock", LockKind.EXCLUSIVE, timeout=0, what="it"),
+        pytest.raises(Busy),
+    ):
+        change(str(registries_d))
+    os.close(dfd)
+    change(str(registries_d))
+
+
+def test_lookaside_of_a_known_scope_stays_in_its_file(registries_d: Path) -> None:
+    file = registries_d / "theirs.yaml"
     file.write_text("# theirs\ndocker:\n  a.example:\n    lookaside: file:///a\n  b.example: {}\n")
     file.chmod(0o600)
-    assert set_lookaside(str(tmp_path), "a.example", HERE, timeout=0) == str(file)
-    assert remove_lookaside(str(tmp_path), "b.example", timeout=0) == str(file)
+    assert set_lookaside(str(registries_d), "a.example", HERE, timeout=0) == str(file)
+    assert remove_lookaside(str(registries_d), "b.example", timeout=0) == str(file)
     assert file.read_text() == "# theirs\ndocker:\n  a.example:\n    lookaside: file:///here\n"
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
-def test_a_file_that_says_nothing_more_goes(tmp_path: Path) -> None:
-    set_lookaside(str(tmp_path), "a.example", HERE, timeout=0)
-    assert remove_lookaside(str(tmp_path), "a.example", timeout=0)
-    assert remove_lookaside(str(tmp_path), "a.example", timeout=0) is None
-    assert remove_lookaside(str(tmp_path / "none"), "a.example", timeout=0) is None
-    assert os.listdir(tmp_path) == [".lock"]
+def test_a_file_that_says_nothing_more_goes(registries_d: Path) -> None:
+    set_lookaside(str(registries_d), "a.example", HERE, timeout=0)
+    assert remove_lookaside(str(registries_d), "a.example", timeout=0)
+    assert remove_lookaside(str(registries_d), "a.example", timeout=0) is None
+    assert remove_lookaside(str(registries_d / "none"), "a.example", timeout=0) is None
+    assert os.listdir(registries_d) == []
 
 
-def test_clearing_keeps_the_default(tmp_path: Path) -> None:
+def test_clearing_keeps_the_default(registries_d: Path) -> None:
     for name in ("a.yaml", "b.yaml", "default.yaml", "README"):
-        (tmp_path / name).touch()
-    assert clear_lookasides(str(tmp_path), timeout=0) == (
-        f"{tmp_path}/a.yaml", f"{tmp_path}/b.yaml"
+        (registries_d / name).touch()
+    assert clear_lookasides(str(registries_d), timeout=0) == (
+        f"{registries_d}/a.yaml", f"{registries_d}/b.yaml"
     )  # fmt: skip
-    assert sorted(os.listdir(tmp_path)) == [".lock", "README", "default.yaml"]
-    assert clear_lookasides(str(tmp_path / "none"), timeout=0) == ()
+    assert sorted(os.listdir(registries_d)) == ["README", "default.yaml"]
+    assert clear_lookasides(str(registries_d / "none"), timeout=0) == ()
 
 
-def test_a_file_that_vanishes_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    set_lookaside(str(tmp_path), "a.example", HERE, timeout=0)
+def test_a_file_that_vanishes_is_said(registries_d: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    set_lookaside(str(registries_d), "a.example", HERE, timeout=0)
     monkeypatch.setattr(edit_files, "_read", lambda *_: None)
     with pytest.raises(AtomicSysError, match="has just been removed"):
-        remove_lookaside(str(tmp_path), "a.example", timeout=0)
+        remove_lookaside(str(registries_d), "a.example", timeout=0)
 
 
 def test_key_files(tmp_path: Path) -> None:
