@@ -38,7 +38,7 @@ _TRACEME, _SYSCALL, _SETOPTIONS, _SYSCALL_INFO = 0, 24, 0x4200, 0x420E
 _OPTIONS = 0x1 | 0x2 | 0x4 | 0x8 | 0x10 | 0x100000  # SYSGOOD, all children, exec, EXITKILL
 _SYSCALL_STOP = signal.SIGTRAP | 0x80
 _WALL = 0x40000000
-_PATIENCE = 300  # seconds for a command of one second: against hanging, however busy the machine is
+_PATIENCE = 60  # seconds for a command of one second: its death leaves nobody waiting
 _INFO_SIZE = 88
 _ENTRY = 1
 _libc = ctypes.CDLL(None, use_errno=True)
