@@ -146,6 +146,7 @@ _atomic() {
     case $verb in
     diff | help | info | update | verify | version) verb="images $verb" ;;
     umount) verb=unmount ;;
+    upload) verb=push ;;
     esac
     if _atomic_value "$previous" "$current"; then
         return

@@ -96,6 +96,7 @@ VERBS = (
     Verb("info", "images_info", "the same as images info", hidden=True),
     Verb("umount", "unmount", "the same as unmount", hidden=True),
     Verb("update", "images_update", "the same as images update", hidden=True),
+    Verb("upload", "push", "the same as push", hidden=True),
     Verb("verify", "images_verify", "the same as images verify", hidden=True),
     Verb("version", "images_version", "the same as images version", hidden=True),
 )

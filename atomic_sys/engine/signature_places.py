@@ -2,13 +2,15 @@
 """Where new signatures of an image go: to where hosts will look for them.
 
 Simple signatures of a registry's image to the lookaside store that registries.d names, or to a
-directory that the user names; those of a `dir:` image, and sigstore's, into its directory.
+directory that the user names, sigstore's beside the image in its repository; those of a `dir:`
+image into its directory.
 """
 
 import urllib.parse
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from atomic_sys.engine.attachments import OpenTagged, write_attachments
 from atomic_sys.engine.pull import ImageAt
 from atomic_sys.errors import AtomicSysError, UsageError
 from atomic_sys.image.dir_image import DirectoryOrigin
@@ -32,20 +34,22 @@ class SignedManifest:
 class SignaturePlaces:
     """The places for the signatures of one image.
 
-    `name` is what is signed, and `directory` where the user wants simple signatures.
+    `name` is what is signed, and `directory` where the user wants simple signatures; `open_tagged`
+    gives a destination in the image's repository.
     """
 
     at: ImageAt
     name: DockerReference
     directory: str | None
     config: LookasideConfig
+    open_tagged: OpenTagged
 
     def check(self, *, simple: bool, sigstore: bool) -> None:
         """Raise UsageError unless there is a place for signatures of these kinds."""
         match self.at.origin:
             case DirectoryOrigin():
                 return
-            case RegistryOrigin() if not sigstore:
+            case RegistryOrigin():
                 return
             case _ if simple and not sigstore and self.directory is not None:
                 return
@@ -78,14 +82,22 @@ class SignaturePlaces:
                 directory = self.at.place.scopes[0]
                 blobs = [*map(frame, simple), *map(frame, attachments)]
                 yield from write_beside(directory, instance, blobs)
-            case RegistryOrigin():
+            case RegistryOrigin() as origin:
                 yield from self._to_registry(target.digest, simple)
+                if attachments:
+                    tag = write_attachments(origin, self.open_tagged, target.digest, attachments)
+                    yield f"docker://{self._reference().name}:{tag}"
             case _:
                 return
 
     def _to_registry(self, digest: Digest, simple: list[SimpleSignature]) -> Iterator[str]:
+        if simple:
+            base = staging_base(self.config, self.at.place)
+            blobs = map(frame, simple)
+            yield from write_lookaside(base, self._reference(), digest, blobs)
+
+    def _reference(self) -> DockerReference:
         reference = self.at.place.reference
         if reference is None:
             raise AtomicSysError(f"{self.at.name} is in no registry")
-        base = staging_base(self.config, self.at.place)
-        yield from write_lookaside(base, reference, digest, map(frame, simple))
+        return reference

@@ -6,13 +6,16 @@ is the interpreter that takes the time, which threads would share. Nothing is ch
 """
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing import get_context
 
 from atomic_sys.errors import AtomicSysError
 from atomic_sys.fs.directory import opened
+from atomic_sys.fs.orphans import die_with_parent
 from atomic_sys.store.images import IMAGES, ROOTFS, blob_ref, decode_name, is_blob, read_image
 from atomic_sys.store.integrity import (
     ObjectHasher,
@@ -187,7 +190,7 @@ def check_objects(
     """Hash all objects; `advance` is told the number of objects after each part of them.
 
     `workers` is how many processes to use, by default one for each processor that we may use.
-    Raises OSError.
+    Raises AtomicSysError when one of them dies, OSError.
     """
     count = workers or len(os.sched_getaffinity(0))
     names: set[ObjectName] = set()
@@ -195,13 +198,16 @@ def check_objects(
     total = 0
     # Forked, so that they have our descriptors; there are no other threads in this process yet.
     with ProcessPoolExecutor(
-        count, get_context("fork"), initializer=_begin, initargs=(repository,)
+        count, get_context("fork"), initializer=_begin, initargs=(repository, os.getpid())
     ) as pool:
-        for part in pool.map(_check_prefix, prefixes(repository)):
-            names |= part.names
-            damaged |= part.damaged
-            total += part.bytes
-            advance(len(part.names))
+        try:
+            for part in pool.map(_check_prefix, prefixes(repository)):
+                names |= part.names
+                damaged |= part.damaged
+                total += part.bytes
+                advance(len(part.names))
+        except BrokenProcessPool:
+            raise AtomicSysError("a process that checked objects was killed") from None
     return Checked(names=frozenset(names), bytes=total, damaged=frozenset(damaged))
 
 
@@ -211,7 +217,10 @@ class _Worker:
     hasher: ObjectHasher
 
 
-def _begin(repository: Repository) -> None:
+def _begin(repository: Repository, parent: int) -> None:
+    die_with_parent(parent)
+    # Our own handler would take being terminated for an interrupt, and wait for the others.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     _Worker.hasher = ObjectHasher(repository)
 
 

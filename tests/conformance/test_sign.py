@@ -118,6 +118,34 @@ def created(capsys: pytest.CaptureFixture[str]) -> list[Path]:
     return [Path(line.removeprefix("Created: ")) for line in lines]
 
 
+def test_sigstore_in_a_registry(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    """Beside the image, more than one of them, and skopeo copies what we made."""
+    image = f"{world.registry}/ns/beside:1"
+    world.skopeo(f"oci:{world.top}/layout:latest", f"docker://{image}")
+    trusting = world.policy(
+        type="sigstoreSigned",
+        keyPath=f"{world.top}/key.pub",
+        signedIdentity={"type": "matchRepository"},
+    )
+    assert world.pull_and_check(image, trusting) == ExitCode.REJECTED
+    sign = ("sign", f"--sign-by-sigstore-private-key={world.top}/key.private",
+            f"--sign-passphrase-file={world.top}/secret")  # fmt: skip
+    for number in (1, 2):
+        capsys.readouterr()
+        assert world.atomic(*sign, image) == 0
+        (place,) = created(capsys)
+        assert str(place).startswith(f"docker:/{world.registry}/ns/beside:sha256-")
+        assert place.suffix == ".sig"
+        tag = place.name.rpartition(":")[2]
+        attached = f"docker://{world.registry}/ns/beside:{tag}"
+        raw = subprocess.run(
+            ["skopeo", "inspect", "--raw", "--tls-verify=false", attached],
+            check=True, capture_output=True,
+        ).stdout  # fmt: skip
+        assert len(json.loads(raw)["layers"]) == number
+    assert world.pull_and_check(image, trusting) == 0
+
+
 def test_lookaside(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     alice, bob = world.policy(**by(world, "alice")), by(world, "bob")
     assert world.pull_and_check(world.image, alice) == ExitCode.REJECTED

@@ -291,6 +291,13 @@ def test_signers() -> None:
     assert verdict.signers() == ("a@x.example (AAAA)", "b@x.example (BBBB)")
 
 
+def test_without_a_signature() -> None:
+    """`--require-signed`: what was accepted unsigned is rejected, and says so."""
+    verdict = judged([{"type": "insecureAcceptAnything"}]).without_signature()
+    assert not verdict.accepted
+    assert "asks for no signature" in str(rejection(verdict, "IMAGE"))
+
+
 def test_broken_verifier_is_an_error() -> None:
     class Broken:
         def keyring(self, keys: tuple[bytes, ...]) -> contextlib.AbstractContextManager[Keyring]:

@@ -54,6 +54,7 @@ def test_nothing_to_say() -> None:
         ("docker.io/nginx", "docker.io/library/nginx"),
         ("docker.io/nginx:1", "docker.io/library/nginx:1"),
         ("index.docker.io/nginx", "docker.io/library/nginx"),
+        (f"example.com/a:1@sha256:{'0' * 64}", "a tag and a digest"),
         ("example.com/Upper", "lower case|invalid"),
         ("example.com/a/", "invalid"),
         ("*.example.com/a", "wildcard"),

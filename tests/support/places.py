@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""A root directory with a store, used by the real command, and what must be true of it at rest."""
+
+import contextlib
+import io
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from atomic_sys.__main__ import run
+from tests.support.layers import listing
+
+CHECKOUTS = "var/lib/containers/atomic"
+REPOSITORY = f"{CHECKOUTS}/.storage/ostree"
+LOCKS = frozenset((".lock", "refs.lock"))  # empty, and never removed: that would be a race
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """A root directory; `policy` is a file that believes every image."""
+
+    root: Path
+    policy: Path
+
+    @classmethod
+    def make(cls, root: Path) -> "Place":
+        """A new, empty one."""
+        root.mkdir()
+        policy = root.parent / "policy.json"
+        policy.write_text('{"default": [{"type": "insecureAcceptAnything"}]}')
+        return cls(root=root, policy=policy)
+
+    @property
+    def repository(self) -> Path:
+        return self.root / REPOSITORY
+
+    def arguments(self, *argv: str | Path) -> list[str]:
+        """The arguments of the command."""
+        return ["--root", str(self.root), "--policy", str(self.policy), *map(str, argv)]
+
+    def command(self, *argv: str | Path) -> list[str]:
+        """The command as a process of its own."""
+        return [sys.executable, "-m", "atomic_sys", *self.arguments(*argv)]
+
+    def atomic(self, *argv: str | Path, code: int | None = 0) -> tuple[str, str]:
+        """Run the command here and now; gives stdout and stderr. `code` None: any will do."""
+        out, talk = io.StringIO(), io.StringIO()
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(talk):
+            found = run(self.arguments(*argv))
+        if code is not None:
+            assert found == code, (argv, found, out.getvalue(), talk.getvalue())
+        return out.getvalue(), talk.getvalue()
+
+    def names(self) -> set[str]:
+        """The names of the images, as the command lists them."""
+        rows = json.loads(self.atomic("images", "list", "--json")[0])
+        return {f"{row['repo']}:{row['tag']}" for row in rows}
+
+    def check(self) -> None:
+        """libostree and we find nothing wrong. There may be no repository yet."""
+        if (self.repository / "config").exists():
+            self.ostree("fsck", "-q")
+        self.atomic("fsck")
+
+    def ostree(self, *argv: str | Path) -> str:
+        done = subprocess.run(
+            ["ostree", f"--repo={self.repository}", *argv],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, (argv, done.stdout, done.stderr)
+        return done.stdout
+
+    def checked_out(self, name: str) -> Mapping[str, tuple[object, ...]]:
+        """What can be seen of a checkout of the image."""
+        where = self.root / "checked-out"
+        self.atomic("images", "checkout", name, where)
+        try:
+            return listing(where)
+        finally:
+            subprocess.run(["rm", "-rf", where], check=True)
+
+    def residue(self) -> frozenset[str]:
+        """Everything that is stored, by name; commits, which tell the time, by their number."""
+        paths = [path.relative_to(self.root) for path in _all_below(self.root)]
+        objects = [path.name for path in paths if path.suffix in (".file", ".dirtree", ".dirmeta")]
+        commits = sum(path.suffix == ".commit" for path in paths)
+        others = {str(path) for path in paths if f"{REPOSITORY}/objects" not in str(path)}
+        return frozenset({*objects, f"{commits} commits", *others})
+
+    def unreachable(self) -> str:
+        """What libostree says that it would remove."""
+        said = self.ostree("prune", "--refs-only", "--no-prune")
+        return "" if "No unreachable objects" in said else said
+
+
+def _all_below(top: Path) -> Iterable[Path]:
+    for directory, _, files in os.walk(top):
+        for name in files:
+            if name not in LOCKS:
+                yield Path(directory, name)
