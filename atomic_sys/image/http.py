@@ -68,7 +68,7 @@ class Request:
 
     `headers` may hold an Authorization, which stays with the host of `url`. `trust_as` is a
     `HOST[:PORT]` whose certificate authorities count here too. `patience` is how many seconds may
-    pass without a byte.
+    pass without a byte; None: READ_TIMEOUT.
     """
 
     url: str
@@ -77,7 +77,7 @@ class Request:
     tls: Tls = Tls.VERIFIED
     form: Mapping[str, str] | None = field(default=None, repr=False)
     body: bytes | Stream | None = field(default=None, repr=False)
-    patience: float = READ_TIMEOUT
+    patience: float | None = None
     trust_as: str | None = None
 
 
@@ -177,7 +177,10 @@ def _send(session: "requests.Session", request: Request) -> Response:
             data=request.form or body,
             stream=True,
             allow_redirects=False,
-            timeout=(CONNECT_TIMEOUT, request.patience),
+            timeout=(
+                CONNECT_TIMEOUT,
+                READ_TIMEOUT if request.patience is None else request.patience,
+            ),
             proxies=requests.utils.get_environ_proxies(request.url),
         )
     except (requests.RequestException, urllib3.exceptions.HTTPError) as error:

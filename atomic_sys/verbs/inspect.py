@@ -132,7 +132,7 @@ def list_tags(repository: str, host: Host) -> dict[str, Json]:
     # A parsed name has a tag in any case.
     if source.name.tag != DEFAULT_TAG or repository.endswith(f":{DEFAULT_TAG}"):
         raise UsageError(f"{repository}: no tag or digest is allowed here")
-    origin = RegistryOrigin(host.http, source, host.registries)
+    origin = RegistryOrigin(host.http, source, host.registries, host.credentials)
     with doing(f"listing the tags of {repository}"):
         return {"Repository": origin.reference.name, "Tags": list(origin.tags())}
 

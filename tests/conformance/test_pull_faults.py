@@ -109,7 +109,7 @@ FAULTS = {
     "404": Reply(status=404),
     "500": Reply(status=500),
     "nowhere": Reply(status=302, headers={"Location": "http://127.0.0.1:1/"}),
-    "silence": Reply(body=GOOD[:HALF], length=len(GOOD), stall=2),
+    "silence": Reply(body=GOOD[:HALF], length=len(GOOD), stall=30),
     "compressed": Reply(body=GOOD, headers={"Content-Encoding": "gzip"}, length=3),
 }
 

@@ -4,6 +4,7 @@
 import io
 import json
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,15 +12,17 @@ from pathlib import Path
 import pytest
 
 from atomic_sys.__main__ import run as atomic
-from atomic_sys.image.auth import AccessDenied
+from atomic_sys.image.auth import Access, AccessDenied
 from atomic_sys.image.auth_file import parse_option
 from atomic_sys.image.auth_store import save
 from atomic_sys.image.certificates import Certificates
 from atomic_sys.image.credentials import CredentialLookup
-from atomic_sys.image.http import Http
+from atomic_sys.image.http import Http, Request
 from atomic_sys.image.registries_conf import Registries
 from atomic_sys.image.registry import RegistryOrigin
+from atomic_sys.image.registry_client import RegistryClient
 from atomic_sys.image.resolve import resolve
+from atomic_sys.image.tls import Tls
 from atomic_sys.model.platform import Platform
 from atomic_sys.model.reference import ImageName
 from atomic_sys.model.source import RegistrySource
@@ -31,6 +34,7 @@ from tests.support.token_server import PASSWORD, REFRESH_TOKEN, USER, Asked, Tok
 pytestmark = pytest.mark.conformance
 HERE = Platform(os="linux", architecture="amd64")
 LOGIN = f"{USER}:{PASSWORD}"
+LEEWAY = 60  # seconds after the end of a token in which docker-registry takes it all the same
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +50,13 @@ class World:
     def origin(self, name: str, credentials: CredentialLookup | None = None) -> RegistryOrigin:
         source = RegistrySource(name=ImageName.parse(f"{self.host}/{name}"))
         return RegistryOrigin(self.http, source, Registries(), credentials)
+
+    def accepts(self, token: str, path: str) -> bool:
+        """Whether the registry still takes the token for `/v2/PATH`."""
+        headers = {"Authorization": f"Bearer {token}"}
+        request = Request(url=f"https://{self.host}/v2/{path}", headers=headers)
+        with self.http.send(request) as response:
+            return response.status == 200
 
     def asked(self) -> list[Asked]:
         """What was asked of the token server since the last time."""
@@ -142,21 +153,44 @@ def test_our_file_lets_skopeo_in(world: World, tmp_path: Path) -> None:
     assert raw == world.content[0]
 
 
-def test_a_token_that_ends_is_renewed(
-    world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+def test_a_token_that_is_over_already_is_asked_for_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The registry refuses a token whose time is up, whatever we believe of it."""
-    monkeypatch.setattr(world.tokens, "life", -120)  # over already, when the registry sees it
+    monkeypatch.setattr(world.tokens, "life", -120)
     world.asked()
     with pytest.raises(AccessDenied):
         everything(world.origin("private/hello:1", given(LOGIN)))
-    assert len(world.asked()) == 1  # and once is enough, for it may go on like that
-    monkeypatch.setattr(world.tokens, "life", 300)
+    assert len(world.asked()) == 1
+
+
+def test_a_token_that_ends_during_a_pull_is_renewed(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(world.tokens, "life", 5 - LEEWAY)
+    world.asked()
     origin = world.origin("private/hello:1", given(LOGIN))
     image = resolve(origin, HERE)
     assert len(world.asked()) == 1
-    assert b"".join(origin.blob(image.manifest.config))
-    assert world.asked() == []
+    old = world.tokens.given[-1]
+    monkeypatch.setattr(world.tokens, "life", 300)
+    while world.accepts(old, "private/hello/tags/list"):
+        time.sleep(0.2)
+    blobs = (image.manifest.config, *image.manifest.layers)
+    found = [b"".join(origin.blob(blob)) for blob in blobs]
+    assert [image.raw.raw, *found] == world.content
+    assert len(world.asked()) == 1, "one new token for all that is left"
+
+
+def test_a_scope_that_is_missing_is_asked_for(world: World) -> None:
+    """A token that was got for nothing in particular; the registry says what it lacks."""
+    access = Access(world.http, lambda: parse_option(LOGIN), scope=None)
+    client = RegistryClient(world.http, access, domain=world.host, tls=Tls.VERIFIED)
+    client.check_access()
+    world.asked()
+    with client.get("private/hello/tags/list") as response:
+        assert response.status == 200
+    assert [asked.scopes for asked in world.asked()] == [("repository:private/hello:pull",)]
 
 
 @pytest.fixture
@@ -192,3 +226,15 @@ def feed(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
         monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
 
     return replace
+
+
+def test_list_tags_of_what_is_private(
+    world: World, certificates: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "auth.json"
+    save(str(file), world.host, parse_option(LOGIN), timeout=5)
+    words = ["list-tags", f"{world.host}/private/hello"]
+    assert atomic(["--authfile", str(file), *words]) == 0
+    assert json.loads(capsys.readouterr().out)["Tags"] == ["1"]
+    assert atomic(["--authfile", "/dev/null", *words]) == 1
+    assert "atomic login" in capsys.readouterr().err

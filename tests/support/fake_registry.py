@@ -5,7 +5,6 @@ import os
 import ssl
 import subprocess
 import threading
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -22,7 +21,7 @@ class Reply:
     body: bytes = b""
     length: int | None = None
     endless: bool = False  # the body over and over, until the client has enough
-    stall: float = 0  # seconds of silence after the body
+    stall: float = 0  # seconds of silence after the body, unless the registry is closed
 
 
 Answer: TypeAlias = Reply | Callable[[Mapping[str, str]], Reply]
@@ -41,6 +40,7 @@ class FakeRegistry:
         self.connections = 0
         self.keep_alive = False  # then the client must be closed before the registry
         self.hung_up = threading.Event()  # by a client, in the middle of an answer
+        self.closing = threading.Event()
         self._server = _Server(("127.0.0.1", 0), _handler(self))
         self.scheme = "http"
         if certificate is not None:
@@ -70,6 +70,7 @@ class FakeRegistry:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.closing.set()
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
@@ -114,7 +115,7 @@ def _handler(registry: FakeRegistry) -> type[BaseHTTPRequestHandler]:
                 self.wfile.write(reply.body)
                 while reply.endless:
                     self.wfile.write(reply.body)
-                time.sleep(reply.stall)
+                registry.closing.wait(reply.stall)
             except ConnectionError:
                 registry.hung_up.set()
 

@@ -41,6 +41,7 @@ class TokenServer:
     certificate: Path  # certificate and key of the server, in one file
     life: int = 300
     asked: list[Asked] = field(default_factory=list)
+    given: list[str] = field(default_factory=list)  # tokens
     _server: ThreadingHTTPServer = field(init=False)
     _thread: threading.Thread = field(init=False)
 
@@ -141,7 +142,8 @@ def _handler(tokens: TokenServer) -> type[BaseHTTPRequestHandler]:
 
         def _give(self, method: str, user: str | None, scopes: list[str], key: str) -> None:
             tokens.asked.append(Asked(method=method, user=user, scopes=tuple(scopes)))
-            self._answer(200, {key: tokens.token(user, scopes), "expires_in": tokens.life})
+            tokens.given.append(tokens.token(user, scopes))
+            self._answer(200, {key: tokens.given[-1], "expires_in": tokens.life})
 
         def _answer(self, status: int, body: dict[str, object]) -> None:
             content = json.dumps(body).encode()

@@ -3,11 +3,12 @@
 
 import io
 import sys
+from dataclasses import replace
 
 import pytest
 
 from atomic_sys.cli.output import Output
-from atomic_sys.cli.progress import reporting
+from atomic_sys.cli.progress import TerminalReport, reporting
 from atomic_sys.model.digest import Digest
 from atomic_sys.model.manifest import Descriptor
 
@@ -60,3 +61,20 @@ def test_on_one_terminal_the_line_stands_whole_above_the_bars(
     report(both, both, monkeypatch)
     assert LINE in both.getvalue()
     assert LAYER.digest.hex[:12] in both.getvalue()
+
+
+@pytest.mark.parametrize("columns", [40, 50, 60, 80, 200])
+def test_a_bar_has_one_line(monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
+    """Also where there is little room: the bar itself is what gives way."""
+    stderr = Terminal()
+    monkeypatch.setattr(sys, "stderr", stderr)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", str(columns))
+    with reporting(Output()) as talk:
+        assert isinstance(talk, TerminalReport)
+        layer = replace(LAYER, size=999 << 20)
+        with talk.transfer(layer) as advance:
+            advance(500 << 20)
+            console = talk.progress.console
+            (line,) = console.render_lines(talk.progress.get_renderable())
+    assert LAYER.digest.hex[:8] in "".join(segment.text for segment in line)
