@@ -5,17 +5,15 @@ Objects are hashed by as many processes as there are processors: most of them ar
 is the interpreter that takes the time, which threads would share. Nothing is changed here.
 """
 
+import contextlib
 import os
-import signal
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from multiprocessing import get_context
 
 from atomic_sys.errors import AtomicSysError
 from atomic_sys.fs.directory import opened
 from atomic_sys.fs.orphans import die_with_parent
+from atomic_sys.fs.workers import Job, Tell, processors, run_all
 from atomic_sys.store.images import IMAGES, ROOTFS, blob_ref, decode_name, is_blob, read_image
 from atomic_sys.store.integrity import (
     ObjectHasher,
@@ -28,6 +26,7 @@ from atomic_sys.store.objects import Checksum, ObjectKind, decode_commit, decode
 from atomic_sys.store.repository import Repository
 from atomic_sys.store.tree import MAX_DEPTH
 
+_PARTS = 4  # for each process, so that they end at about the same time
 _NONE: frozenset[ObjectName] = frozenset()
 
 
@@ -189,43 +188,47 @@ def check_objects(
 ) -> Checked:
     """Hash all objects; `advance` is told the number of objects after each part of them.
 
-    `workers` is how many processes to use, by default one for each processor that we may use.
-    Raises AtomicSysError when one of them dies, OSError.
+    `workers` is how many processes to use, by default one for each processor that we may use. They
+    share nothing: one that is killed cannot take a lock of the others with it. Raises
+    AtomicSysError when one of them dies, OSError.
     """
-    count = workers or len(os.sched_getaffinity(0))
-    names: set[ObjectName] = set()
-    damaged: set[ObjectName] = set()
-    total = 0
-    # Forked, so that they have our descriptors; there are no other threads in this process yet.
-    with ProcessPoolExecutor(
-        count, get_context("fork"), initializer=_begin, initargs=(repository, os.getpid())
-    ) as pool:
-        try:
-            for part in pool.map(_check_prefix, prefixes(repository)):
-                names |= part.names
-                damaged |= part.damaged
-                total += part.bytes
-                advance(len(part.names))
-        except BrokenProcessPool:
-            raise AtomicSysError("a process that checked objects was killed") from None
-    return Checked(names=frozenset(names), bytes=total, damaged=frozenset(damaged))
+    count = workers or processors()
+    found: list[Checked] = []
+    every = prefixes(repository)
+    parent = os.getpid()
+
+    def job(part: Sequence[str]) -> Job[Checked]:
+        return Job(
+            run=lambda tell: _check(repository, part, tell, parent),
+            telling=contextlib.nullcontext(advance),
+            done=found.append,
+        )
+
+    parts = count * _PARTS
+    run_all([job(every[n::parts]) for n in range(parts) if every[n::parts]], count)
+    return Checked(
+        names=frozenset().union(*(one.names for one in found)),
+        bytes=sum(one.bytes for one in found),
+        damaged=frozenset().union(*(one.damaged for one in found)),
+    )
 
 
-class _Worker:
-    """What a worker process has."""
-
-    hasher: ObjectHasher
-
-
-def _begin(repository: Repository, parent: int) -> None:
+def _check(repository: Repository, part: Sequence[str], tell: Tell, parent: int) -> Checked:
+    """What one process does."""
     die_with_parent(parent)
-    # Our own handler would take being terminated for an interrupt, and wait for the others.
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    _Worker.hasher = ObjectHasher(repository)
+    hasher = ObjectHasher(repository)
+    found = []
+    for prefix in part:
+        found.append(_check_prefix(hasher, prefix))
+        tell(len(found[-1].names))
+    return Checked(
+        names=frozenset().union(*(one.names for one in found)),
+        bytes=sum(one.bytes for one in found),
+        damaged=frozenset().union(*(one.damaged for one in found)),
+    )
 
 
-def _check_prefix(prefix: str) -> Checked:
-    hasher = _Worker.hasher
+def _check_prefix(hasher: ObjectHasher, prefix: str) -> Checked:
     repository = hasher.repository
     names: set[ObjectName] = set()
     damaged: set[ObjectName] = set()

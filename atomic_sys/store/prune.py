@@ -158,11 +158,15 @@ def _sweep(
 
 
 def _remove_temporary_files(repository: Repository) -> None:
-    """Ours, of processes that were killed: nobody else is here, the lock is exclusive."""
-    fd = os.open("tmp", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=repository.fd)
-    try:
-        for name in os.listdir(fd):
-            if name.startswith((".object.", ".link.", ".ref.")) and name.endswith(TEMPORARY_SUFFIX):
-                os.unlink(name, dir_fd=fd)
-    finally:
-        os.close(fd)
+    """Ours, of processes that were killed: nobody else is here, the lock is exclusive.
+
+    The configuration of a repository is written beside its directories, all else in tmp/.
+    """
+    for directory, beginnings in ((".", (".config.",)), ("tmp", (".object.", ".link.", ".ref."))):
+        fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=repository.fd)
+        try:
+            for name in os.listdir(fd):
+                if name.startswith(beginnings) and name.endswith(TEMPORARY_SUFFIX):
+                    os.unlink(name, dir_fd=fd)
+        finally:
+            os.close(fd)
