@@ -73,6 +73,7 @@ demo: venv
 bench: venv
 	$(VENV)/bin/python -m benchmarks.startup
 	$(VENV)/bin/python -m benchmarks.trust
+	$(VENV)/bin/python -m benchmarks.fsck
 	$(VENV)/bin/python -m benchmarks.pull_bars
 	$(VENV)/bin/python -m benchmarks.pull
 

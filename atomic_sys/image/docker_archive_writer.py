@@ -18,6 +18,7 @@ from atomic_sys.errors import AtomicSysError
 from atomic_sys.image.decompress import decompressed
 from atomic_sys.image.docker_archive import UNPACKED_LIMIT
 from atomic_sys.image.origin import RawManifest
+from atomic_sys.image.spooled_destination import SpooledDestination
 from atomic_sys.image.tar_writer import Members, Part, Spool, split, write_archive
 from atomic_sys.model import image_config
 from atomic_sys.model import manifest as documents
@@ -102,53 +103,20 @@ class DockerArchiveWriter:
         return members
 
 
-class DockerArchiveDestination:
-    """`docker-archive:FILE[:NAME]` to write to; a Destination and a context manager."""
+class DockerArchiveDestination(SpooledDestination[DockerArchiveWriter]):
+    """`docker-archive:FILE[:NAME]` to write to; a layer is uncompressed when it is taken."""
 
     def __init__(self, source: DockerArchiveSource) -> None:
+        super().__init__(str(source), DockerArchiveWriter(split(source.path)[0]))
         self._source = source
-        self._writer = DockerArchiveWriter(split(source.path)[0])
-
-    def __enter__(self) -> Self:
-        self._writer.__enter__()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._writer.__exit__()
-
-    @property
-    def description(self) -> str:
-        """`docker-archive:FILE[:NAME]`."""
-        return str(self._source)
-
-    def has_blob(self, blob: Descriptor) -> bool:
-        """Whether the blob was put before."""
-        return self._writer.has(blob.digest)
-
-    def put_blob(self, blob: Descriptor, chunks: Iterable[bytes]) -> None:
-        """Take a blob; a layer is uncompressed. Raises AtomicSysError, OSError."""
-        self._writer.put(blob, chunks)
 
     def put_manifest(self, manifest: RawManifest) -> None:
         """The format has no manifests; an image is added by finish()."""
-
-    def put_signatures(self, digest: Digest, signatures: tuple[bytes, ...]) -> None:
-        """Raises AtomicSysError for any signature: the format has no place for it."""
-        refuse_signatures(self.description, digest, signatures)
 
     def finish(self, manifest: RawManifest) -> None:
         """Write the archive and name it. Raises AtomicSysError, OSError."""
         self._writer.add(single(self.description, manifest), tags_of(self._source.reference))
         write_archive(self._source.path, self._writer.members())
-
-
-def refuse_signatures(where: str, digest: Digest, signatures: tuple[bytes, ...]) -> None:
-    """Raises AtomicSysError for any signature."""
-    if signatures:
-        raise AtomicSysError(
-            f"{where}: there is no place for the signatures of {digest}",
-            hint="copy without them, or to dir:PATH",
-        )
 
 
 def single(where: str, manifest: RawManifest) -> Manifest:

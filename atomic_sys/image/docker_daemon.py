@@ -8,20 +8,19 @@ docker_archive.py. The archive is fetched once, into a file without a name.
 import contextlib
 import threading
 import weakref
-from collections.abc import Generator, Iterable
-from typing import Self
+from collections.abc import Generator
 
 from atomic_sys.image.archive import ArchiveFiles
 from atomic_sys.image.docker_archive import DockerArchiveOrigin
 from atomic_sys.image.docker_archive_writer import (
     DockerArchiveWriter,
-    refuse_signatures,
     single,
     spool_directory,
     tags_of,
 )
 from atomic_sys.image.docker_engine import DockerEngine
 from atomic_sys.image.origin import RawManifest
+from atomic_sys.image.spooled_destination import SpooledDestination
 from atomic_sys.image.tar_writer import Spool, tar_chunks, tar_size
 from atomic_sys.model.digest import Digest
 from atomic_sys.model.manifest import Descriptor
@@ -66,40 +65,16 @@ class DockerDaemonOrigin:
         return DockerArchiveOrigin(source, ArchiveFiles(self.description, part.fd))
 
 
-class DockerDaemonDestination:
-    """The engine, to load one image into; a Destination and a context manager."""
+class DockerDaemonDestination(SpooledDestination[DockerArchiveWriter]):
+    """The engine, to load one image into; a layer is uncompressed when it is taken."""
 
     def __init__(self, source: DockerDaemonSource, engine: DockerEngine) -> None:
+        super().__init__(str(source), DockerArchiveWriter(spool_directory()))
         self._source = source
         self._engine = engine
-        self._writer = DockerArchiveWriter(spool_directory())
-
-    def __enter__(self) -> Self:
-        self._writer.__enter__()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._writer.__exit__()
-
-    @property
-    def description(self) -> str:
-        """`docker-daemon:NAME:TAG`."""
-        return str(self._source)
-
-    def has_blob(self, blob: Descriptor) -> bool:
-        """Whether the blob was put before."""
-        return self._writer.has(blob.digest)
-
-    def put_blob(self, blob: Descriptor, chunks: Iterable[bytes]) -> None:
-        """Take a blob; a layer is uncompressed. Raises AtomicSysError, OSError."""
-        self._writer.put(blob, chunks)
 
     def put_manifest(self, manifest: RawManifest) -> None:
         """The engine takes no manifests; the image is made by finish()."""
-
-    def put_signatures(self, digest: Digest, signatures: tuple[bytes, ...]) -> None:
-        """Raises AtomicSysError for any signature: the engine has no place for it."""
-        refuse_signatures(self.description, digest, signatures)
 
     def finish(self, manifest: RawManifest) -> None:
         """Load the image into the engine. Raises EngineError, AtomicSysError, OSError."""

@@ -9,9 +9,9 @@ import threading
 from collections.abc import Iterable
 from typing import Self
 
-from atomic_sys.image.docker_archive_writer import refuse_signatures
 from atomic_sys.image.layout import TAG
 from atomic_sys.image.origin import RawManifest
+from atomic_sys.image.spooled_destination import SpooledDestination
 from atomic_sys.image.tar_writer import Members, Part, Spool, split, write_archive
 from atomic_sys.model import manifest as documents
 from atomic_sys.model.digest import Digest
@@ -76,40 +76,16 @@ class LayoutArchiveWriter:
         }
 
 
-class LayoutArchiveDestination:
-    """`oci-archive:FILE[:TAG]` to write to; a Destination and a context manager."""
+class LayoutArchiveDestination(SpooledDestination[LayoutArchiveWriter]):
+    """`oci-archive:FILE[:TAG]` to write to, every blob as it is."""
 
     def __init__(self, source: LayoutArchiveSource) -> None:
+        super().__init__(str(source), LayoutArchiveWriter(split(source.path)[0]))
         self._source = source
-        self._writer = LayoutArchiveWriter(split(source.path)[0])
-
-    def __enter__(self) -> Self:
-        self._writer.__enter__()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._writer.__exit__()
-
-    @property
-    def description(self) -> str:
-        """`oci-archive:FILE[:TAG]`."""
-        return str(self._source)
-
-    def has_blob(self, blob: Descriptor) -> bool:
-        """Whether the blob was put before."""
-        return self._writer.has(blob.digest)
-
-    def put_blob(self, blob: Descriptor, chunks: Iterable[bytes]) -> None:
-        """Take a blob as it is. Raises AtomicSysError, OSError."""
-        self._writer.put(blob, chunks)
 
     def put_manifest(self, manifest: RawManifest) -> None:
         """Take a manifest or an index."""
         self._writer.put_manifest(manifest)
-
-    def put_signatures(self, digest: Digest, signatures: tuple[bytes, ...]) -> None:
-        """Raises AtomicSysError for any signature: the format has no place for it."""
-        refuse_signatures(self.description, digest, signatures)
 
     def finish(self, manifest: RawManifest) -> None:
         """Write the archive and name it. Raises AtomicSysError, OSError."""

@@ -142,7 +142,7 @@ def test_all_instances_are_judged(place: Place, signed: tuple[str, ...]) -> None
 
 
 @pytest.mark.parametrize("signed", [True, False])
-def test_an_index_alone_is_judged(place: Place, signed: bool) -> None:  # noqa: FBT001
+def test_an_index_alone_is_judged(place: Place, *, signed: bool) -> None:
     digests = [place.image.index] if signed else list(place.image.instances.values())
     source = place.signed("source", *digests, extent="--all")
     target = f"dir:{place.directory}/copy"

@@ -5,7 +5,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import images, layers
+from tests.support import images, layers, places
 
 pytestmark = pytest.mark.conformance
 NAME = "hello:latest"
@@ -23,22 +22,19 @@ NAME = "hello:latest"
 class Place:
     """A root with an image that came from a layout."""
 
-    root: Path
+    host: places.Place
     layout: Path
 
     @property
+    def root(self) -> Path:
+        return self.host.root
+
+    @property
     def repository(self) -> Path:
-        return self.root / "var/lib/containers/atomic/.storage/ostree"
+        return self.host.repository
 
     def atomic(self, *argv: str, code: int = 0) -> str:
-        policy = self.layout.parent / "policy.json"
-        policy.write_text('{"default": [{"type": "insecureAcceptAnything"}]}')
-        done = subprocess.run(
-            [sys.executable, "-m", "atomic_sys", "--root", self.root, "--policy", policy, *argv],
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        assert done.returncode == code, (done.returncode, done.stdout, done.stderr)
-        return done.stdout
+        return self.host.alone(*argv, code=code)
 
     def ostree_fsck(self) -> int:
         return subprocess.run(
@@ -71,8 +67,7 @@ class Place:
 @pytest.fixture
 def place() -> Iterator[Place]:
     with tempfile.TemporaryDirectory(dir="/dev/shm", prefix="fsck-test.") as path:
-        made = Place(root=Path(path, "root"), layout=Path(path, "hello"))
-        made.root.mkdir()
+        made = Place(host=places.Place.make(Path(path, "root")), layout=Path(path, "hello"))
         files = [*images.members(), *(layers.file(f"many/{n}", b"%d" % n) for n in range(300))]
         images.layout(made.layout, files)
         made.atomic("pull", f"oci:{made.layout}")

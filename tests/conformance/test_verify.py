@@ -4,8 +4,6 @@
 import json
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import images, layers
+from tests.support import images, layers, places
 from tests.support.layers import listing
 
 pytestmark = pytest.mark.conformance
@@ -23,22 +21,19 @@ pytestmark = pytest.mark.conformance
 class Site:
     """A root with the container `hello`, installed from a layout."""
 
-    root: Path
+    host: places.Place
     layout: Path
+
+    @property
+    def root(self) -> Path:
+        return self.host.root
 
     @property
     def rootfs(self) -> Path:
         return self.root / "var/lib/containers/atomic/hello.0/rootfs"
 
     def atomic(self, *argv: str, code: int = 0) -> str:
-        policy = self.layout.parent / "policy.json"
-        policy.write_text('{"default": [{"type": "insecureAcceptAnything"}]}')
-        done = subprocess.run(
-            [sys.executable, "-m", "atomic_sys", "--root", self.root, "--policy", policy, *argv],
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        assert done.returncode == code, (done.returncode, done.stdout, done.stderr)
-        return done.stdout
+        return self.host.alone(*argv, code=code)
 
     def differences(self) -> list[tuple[str, str]]:
         (answer,) = json.loads(self.atomic("containers", "verify", "--json", "hello", code=5))
@@ -49,7 +44,7 @@ class Site:
 @pytest.fixture
 def site() -> Iterator[Site]:
     with tempfile.TemporaryDirectory(dir="/dev/shm", prefix="verify-test.") as path:
-        made = Site(root=Path(path, "root"), layout=Path(path, "hello"))
+        made = Site(host=places.Place.make(Path(path, "root")), layout=Path(path, "hello"))
         for directory in ("usr/bin", "etc", "run", "usr/lib/systemd/system"):
             (made.root / directory).mkdir(parents=True)
         (made.root / "usr/bin/runc").symlink_to(str(shutil.which("runc")))

@@ -55,6 +55,12 @@ class Place:
             assert found == code, (argv, found, out.getvalue(), talk.getvalue())
         return out.getvalue(), talk.getvalue()
 
+    def alone(self, *argv: str | Path, code: int = 0) -> str:
+        """Run the command as a process of its own; gives stdout."""
+        done = subprocess.run(self.command(*argv), capture_output=True, text=True, check=False)
+        assert done.returncode == code, (done.returncode, done.stdout, done.stderr)
+        return done.stdout
+
     def names(self) -> set[str]:
         """The names of the images, as the command lists them."""
         rows = json.loads(self.atomic("images", "list", "--json")[0])

@@ -31,7 +31,7 @@ from tests.unit.image.uploading import (
 
 
 @pytest.mark.parametrize("absolute", [False, True])
-def test_an_image(http: Http, uploads: UploadRegistry, absolute: bool) -> None:  # noqa: FBT001
+def test_an_image(http: Http, uploads: UploadRegistry, *, absolute: bool) -> None:
     uploads.absolute = absolute
     with destination(http, uploads) as place:
         assert not place.has_blob(PROMISE)
