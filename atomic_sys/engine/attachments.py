@@ -16,7 +16,7 @@ from atomic_sys.trust.attachments import (
     build_image,
     parse_attachments,
 )
-from atomic_sys.trust.framing import SigstoreAttachment, frame, new_ones
+from atomic_sys.trust.framing import SigstoreAttachment, frame
 from atomic_sys.trust.signatures import SIGNATURE_LIMIT
 
 
@@ -66,18 +66,14 @@ def write_attachments(
     open_tagged: OpenTagged,
     digest: Digest,
     new: Sequence[SigstoreAttachment],
-) -> str | None:
+) -> str:
     """Add attachments to those that the repository has; returns the tag that they are under.
 
-    None where all of them are there already. As with cosign, the tag's former manifest is
-    replaced: of two who write at once, one may lose. Raises AtomicSysError.
+    As with cosign, the tag's former manifest is replaced: of two who write at once, one may lose.
+    Raises AtomicSysError.
     """
     tag = attachment_tag(digest)
-    stored = read_attachments(origin, digest)
-    missing = new_ones(new, stored)
-    if not missing:
-        return None
-    attachments = (*stored, *missing)
+    attachments = (*read_attachments(origin, digest), *new)
     image = build_image(attachments)
     parsed = documents.parse(image.manifest)
     if not isinstance(parsed, Manifest):

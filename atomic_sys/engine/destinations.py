@@ -102,8 +102,7 @@ def _put_signatures(
             f"{digest} has sigstore signatures, and nobody would look for them there",
             hint="say `use-sigstore-attachments: true` in registries.d, or --remove-signatures",
         )
-    for _ in places.add(digest, blobs):
-        pass
+    places.add_missing(digest, blobs)
 
 
 def same_place(source: Source, target: Source) -> bool:

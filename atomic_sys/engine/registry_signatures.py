@@ -2,13 +2,12 @@
 """Signatures of images in one repository of a registry, added where hosts look for them.
 
 Simple ones go to the registry itself where it has the API for that, since nobody looks elsewhere
-then, else to the lookaside store that registries.d names; sigstore's beside the image. What is
-there already is not written again.
+then, else to the lookaside store that registries.d names; sigstore's beside the image.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from atomic_sys.engine.attachments import write_attachments
+from atomic_sys.engine.attachments import read_attachments, write_attachments
 from atomic_sys.errors import AtomicSysError
 from atomic_sys.image.registry_destination import RegistryDestination, RegistryWriter
 from atomic_sys.model.digest import Digest
@@ -18,7 +17,6 @@ from atomic_sys.trust.framing import (
     SigstoreAttachment,
     SimpleSignature,
     frame,
-    new_ones,
 )
 from atomic_sys.trust.lookaside import LookasideConfig, staging_base, uses_attachments
 from atomic_sys.trust.scopes import docker_identity
@@ -41,7 +39,7 @@ class RegistrySignatures:
         return uses_attachments(self._config, docker_identity(self._writer.reference))
 
     def add(self, digest: Digest, signatures: Iterable[SignatureBlob]) -> Iterator[str]:
-        """Add signatures of one manifest; yields where each new one is.
+        """Add signatures of one manifest; yields where each is.
 
         Raises AtomicSysError, also where there is no place for them.
         """
@@ -53,37 +51,50 @@ class RegistrySignatures:
                     simple.append(signature)
                 case SigstoreAttachment():
                     attachments.append(signature)
-        if simple and self._api.announced():
-            yield from self._to_registry(digest, simple)
-        elif simple:
-            yield from self._to_lookaside(digest, simple)
+        if simple:
+            yield from self._add_simple(digest, simple)
         if attachments:
-            yield from self._beside(digest, attachments)
+            yield self._add_attachments(digest, attachments)
 
-    def _to_registry(self, digest: Digest, simple: Sequence[SimpleSignature]) -> Iterator[str]:
+    def add_missing(self, digest: Digest, signatures: Sequence[SignatureBlob]) -> None:
+        """Add those that are not there yet. Raises AtomicSysError, as add() does."""
+        stored: list[SignatureBlob] = []
+        if any(isinstance(one, SimpleSignature) for one in signatures):
+            stored += self._stored_simple(digest)
+        if any(isinstance(one, SigstoreAttachment) for one in signatures):
+            stored += read_attachments(self._writer.reader(), digest)
+        there = {frame(one) for one in stored}
+        for _ in self.add(digest, [one for one in signatures if frame(one) not in there]):
+            pass
+
+    def _stored_simple(self, digest: Digest) -> tuple[SignatureBlob, ...]:
+        if self._api.announced():
+            return extension.parse_signatures(self._api.read(digest), self._api.address(digest))
+        reference = self._writer.reference
+        return signatures_at(self._staging(), reference, digest, self._get)
+
+    def _add_simple(self, digest: Digest, simple: Sequence[SimpleSignature]) -> Iterator[str]:
+        if not self._api.announced():
+            blobs = map(frame, simple)
+            yield from write_lookaside(self._staging(), self._writer.reference, digest, blobs)
+            return
         address = self._api.address(digest)
-        stored = extension.parse_signatures(self._api.read(digest), address)
-        missing = new_ones(simple, stored)
-        if missing and len(stored) + len(missing) > MAX_SIGNATURES:
+        present = len(self._stored_simple(digest))
+        if present + len(simple) > MAX_SIGNATURES:
             raise AtomicSysError(
-                f"{address} has {len(stored)} signatures already, and nobody reads more than"
+                f"{address} has {present} signatures already, and nobody reads more than"
                 f" {MAX_SIGNATURES}"
             )
-        for signature in missing:
+        for signature in simple:
             self._api.add(digest, extension.new_signature(digest, frame(signature)))
             yield address
 
-    def _to_lookaside(self, digest: Digest, simple: Sequence[SimpleSignature]) -> Iterator[str]:
-        reference = self._writer.reference
-        base = staging_base(self._config, docker_identity(reference))
-        stored = signatures_at(base, reference, digest, self._get)
-        yield from write_lookaside(base, reference, digest, map(frame, new_ones(simple, stored)))
+    def _add_attachments(self, digest: Digest, attachments: Sequence[SigstoreAttachment]) -> str:
+        tag = write_attachments(self._writer.reader(), self._open_tagged, digest, attachments)
+        return f"docker://{self._writer.reference.name}:{tag}"
 
-    def _beside(self, digest: Digest, attachments: Sequence[SigstoreAttachment]) -> Iterator[str]:
-        origin = self._writer.reader()
-        tag = write_attachments(origin, self._open_tagged, digest, attachments)
-        if tag is not None:
-            yield f"docker://{self._writer.reference.name}:{tag}"
+    def _staging(self) -> str:
+        return staging_base(self._config, docker_identity(self._writer.reference))
 
     def _open_tagged(self, tag: str) -> RegistryDestination:
         return RegistryDestination(self._writer.tagged(tag), lambda _digest, _signatures: None)

@@ -7,9 +7,9 @@ directories do for sigstore attachments.
 
 import base64
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeVar, assert_never
+from typing import assert_never
 
 from atomic_sys.errors import AtomicSysError
 from atomic_sys.model.strict_json import InvalidJson, as_string_map, loads
@@ -42,7 +42,6 @@ class SigstoreAttachment:
 
 
 SignatureBlob = SimpleSignature | SigstoreAttachment
-_Blob = TypeVar("_Blob", SimpleSignature, SigstoreAttachment)
 
 
 def unframe(stored: bytes, source: str) -> SignatureBlob:
@@ -78,13 +77,6 @@ def frame(signature: SignatureBlob) -> bytes:
             return b"\0sigstore-json\n" + json.dumps(document).encode()
         case _ as unreachable:
             assert_never(unreachable)
-
-
-def new_ones(signatures: Iterable[_Blob], stored: Iterable[SignatureBlob]) -> tuple[_Blob, ...]:
-    """Those that are not among the stored ones, each once, wherever they were read."""
-    there = {frame(signature) for signature in stored}
-    by_content = {frame(signature): signature for signature in signatures}
-    return tuple(one for content, one in by_content.items() if content not in there)
 
 
 def _sigstore(document: bytes, source: str) -> SigstoreAttachment:

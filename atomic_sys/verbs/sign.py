@@ -45,15 +45,11 @@ class Sign:
 
 def sign(request: Sign, host: Host) -> Iterator[str]:
     """Sign the images; yields where each signature was written. Raises AtomicSysError."""
-    if not request.key_ids and not request.key_files:
-        raise UsageError(
-            "No default identity (default_signer) was defined in /etc/atomic.conf and no --sign-by"
-            " identity was provided.  You must provide an identity"
-        )
+    key_ids = _key_ids(request, host)
     directory = request.directory
     if directory is not None and not os.path.isdir(directory):
         raise AtomicSysError(f"The path {directory} does not exist")
-    simple = tuple(_gpg_signer(key_id, request, host) for key_id in request.key_ids)
+    simple = tuple(_gpg_signer(key_id, request, host) for key_id in key_ids)
     sigstore = tuple(_sigstore_signer(path, request) for path in request.key_files)
     for image in request.images:
         with doing(f"signing {image}"):
@@ -90,6 +86,19 @@ def _registry(at: ImageAt, host: Host) -> RegistrySignatures | None:
     return RegistrySignatures(writer, host.lookaside, host.http.get_document)
 
 
+def _key_ids(request: Sign, host: Host) -> tuple[str, ...]:
+    """The keys of gpg that sign: the default one where no key is named. Raises UsageError."""
+    if request.key_ids or request.key_files:
+        return request.key_ids
+    default = host.configuration.default_signer
+    if default is None:
+        raise UsageError(
+            "No default identity (default_signer) was defined in /etc/atomic.conf and no --sign-by"
+            " identity was provided.  You must provide an identity"
+        )
+    return (default,)
+
+
 def _name(text: str | None) -> DockerReference | None:
     if text is None:
         return None
@@ -105,7 +114,7 @@ def _gpg_signer(key_id: str, request: Sign, host: Host) -> GpgSigner:
         text = None if passphrase is None else passphrase.decode()
     except UnicodeDecodeError:
         raise AtomicSysError("the passphrase is not UTF-8") from None
-    return GpgSigner.find(key_id, request.gnupghome, text, host.verifier)
+    return GpgSigner.find(key_id, host.gnupg_home(request.gnupghome), text, host.verifier)
 
 
 def _sigstore_signer(path: str, request: Sign) -> SigstoreSigner:

@@ -163,6 +163,23 @@ def test_attachments_travel_too(world: World) -> None:
     assert "hosts do not look for them" in said
 
 
+def test_by_whom_atomic_conf_says(world: World) -> None:
+    """Who is named by an option goes before who is named there; secret keys may be elsewhere."""
+    conf = world.root.path / "etc/atomic.conf"
+    said = world.root.atomic("sign", world.image, status=2)
+    assert "No default identity (default_signer) was defined in /etc/atomic.conf" in said
+    home = world.root.path / "keys"
+    home.symlink_to(world.signer.home)
+    conf.write_text("default_signer: vendor@example.com\ngnupg_homedir: /keys\n")
+    world.root.atomic("sign", world.image)
+    world.root.atomic("pull", world.image)
+    said = world.root.atomic("sign", "--sign-by=nobody@example.com", world.image, status=4)
+    assert f"no secret key nobody@example.com in {home}" in said
+    conf.write_text("default_signer: nobody@example.com\n")
+    world.sign(world.image)
+    assert len(world.kept()) == 2
+
+
 def test_a_lost_answer(world: World) -> None:
     """The signature was stored, but nobody said so: it is not there twice."""
     world.registry.failures = [502]
