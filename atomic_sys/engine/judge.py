@@ -15,7 +15,7 @@ from atomic_sys.trust.files import LoadedPolicy
 from atomic_sys.trust.framing import SignatureBlob, frame, unframe
 from atomic_sys.trust.judge import ImageUnderJudgement, judge
 from atomic_sys.trust.lookaside import LookasideConfig, uses_attachments
-from atomic_sys.trust.scopes import ImageIdentity, select
+from atomic_sys.trust.scopes import ImageIdentity, docker_identity, select
 from atomic_sys.trust.signatures import Get, read_directory_signatures, read_signatures
 from atomic_sys.trust.verdict import Verdict
 from atomic_sys.trust.verifier import Verifier
@@ -38,16 +38,17 @@ class Judge:
         """All signatures of the manifest that are stored for the place it is fetched from.
 
         Of a registry: those of its API extension where it has that, else those of the lookaside
-        store; and sigstore attachments where registries.d says that they are used. Without the
-        origin, the registry itself is not asked. Raises AtomicSysError when they cannot be read:
-        that is no proof that there are none.
+        store; and sigstore attachments where registries.d says that they are used. What came from a
+        mirror has its signatures there. Without the origin, the registry itself is not asked.
+        Raises AtomicSysError when they cannot be read: that is no proof that there are none.
         """
         if place.transport == "dir":
             return read_directory_signatures(place.scopes[0], digest)
         match origin:
             case RegistryOrigin():
-                simple = self._from_registry(origin, place, digest)
-                if uses_attachments(self.lookaside, place):
+                here = docker_identity(origin.fetched_from)
+                simple = self._from_registry(origin, here, digest)
+                if uses_attachments(self.lookaside, here):
                     return (*simple, *read_attachments(origin, digest))
                 return simple
             case LayoutOrigin():
