@@ -14,18 +14,22 @@ from atomic_sys.fs.atomic import TEMPORARY_SUFFIX
 from atomic_sys.model.reference import ImageName
 from atomic_sys.store.images import (
     IMAGES,
+    OUTLINES,
+    REMOTES,
     ROOTFS,
     TARS,
     StoredImage,
     blob_ref,
     decode_name,
     is_blob,
+    outline_ref,
     read_image,
     rootfs_ref,
     tar_ref,
 )
 from atomic_sys.store.integrity import objects
 from atomic_sys.store.objects import Checksum, ObjectKind, decode_commit, decode_dirtree
+from atomic_sys.store.partial import forget_partial
 from atomic_sys.store.repository import Repository, object_path
 
 
@@ -45,11 +49,11 @@ def prune(repository: Repository, keep: Collection[str]) -> PruneReport:
     holds the lock exclusively. Raises Damaged, before anything is removed, when an image cannot be
     read, and OSError.
     """
-    needed = _needed_refs(repository)
+    needed = _needed_refs(repository) | _needed_remotely(repository, keep)
     doomed = [
         ref
         for ref, commit in repository.refs()
-        if ref.startswith((IMAGES, ROOTFS, TARS))
+        if ref.startswith((IMAGES, ROOTFS, TARS, OUTLINES, REMOTES))
         and _is_ours(ref)
         and ref not in needed
         and commit.hex() not in keep
@@ -91,6 +95,21 @@ def _needed_refs(repository: Repository) -> set[str]:
         needed.update(blob_ref(layer) for layer in image.layers)
         needed.update(tar_ref(layer) for layer in image.layers)
         needed.add(rootfs_ref(image.digest))
+        if image.config_digest is not None:
+            needed.add(blob_ref(image.config_digest))
+    return needed
+
+
+def _needed_remotely(repository: Repository, keep: Collection[str]) -> set[str]:
+    """The refs of the images whose files are elsewhere, and whose deployments are to be kept."""
+    needed: set[str] = set()
+    for ref, commit in repository.refs(f"refs/heads/{REMOTES.rstrip('/')}"):
+        root = repository.read_ref(f"{ROOTFS}{ref}")
+        if root is None or root.hex() not in keep:
+            continue
+        image = _read(repository, ImageName(ref), commit)
+        needed.update((f"{REMOTES}{ref}", f"{ROOTFS}{ref}"))
+        needed.update(outline_ref(layer) for layer in image.layers)
         if image.config_digest is not None:
             needed.add(blob_ref(image.config_digest))
     return needed
@@ -152,6 +171,8 @@ def _sweep(
         path = object_path(kind, name)
         info = os.stat(path, dir_fd=repository.objects, follow_symlinks=False)
         os.unlink(path, dir_fd=repository.objects)
+        if kind is ObjectKind.COMMIT:
+            forget_partial(repository, name)
         count += 1
         freed += info.st_blocks * 512 if info.st_nlink == 1 else 0
     return count, freed

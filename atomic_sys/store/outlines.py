@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Outlines: images of which the store has everything but the content of their files.
+
+A container whose root file system is elsewhere (`install --rootfs`) needs no second copy of it, but
+it has to be known what those files must be. The outline of a layer (`ocioutline/HEX`) is its commit
+without the contents; merged as layers are, they give the tree of the image (`ocirootfs/HEX`), in
+which each file has its checksum. Both are partial commits, as libostree calls them. `ociremote/HEX`
+has the manifest and its signatures, so that the image can be judged again.
+"""
+
+from dataclasses import dataclass
+
+from atomic_sys.errors import AtomicSysError, Damaged
+from atomic_sys.model.digest import Digest
+from atomic_sys.model.layer import LayerStream
+from atomic_sys.model.reference import ImageName
+from atomic_sys.store import images, ingest, rootfs
+from atomic_sys.store.commits import TreeReader, documents, store_commit
+from atomic_sys.store.images import ImageToStore, LayerImport, LayerReport, StoredImage
+from atomic_sys.store.ingest import Outlining
+from atomic_sys.store.objects import Checksum, Commit, ObjectKind
+from atomic_sys.store.partial import mark_partial
+from atomic_sys.store.repository import Repository
+from atomic_sys.store.store import Store
+from atomic_sys.store.transaction import Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Outlines:
+    """The outlines of a store."""
+
+    store: Store
+
+    @property
+    def _repository(self) -> Repository:
+        return self.store.repository
+
+    def has_layer(self, digest: Digest) -> bool:
+        """Whether the layer with this blob digest is here, as an outline or as a whole."""
+        return self._layer(digest) is not None
+
+    def _layer(self, digest: Digest) -> Commit | None:
+        for ref in (images.blob_ref(digest), images.outline_ref(digest)):
+            if (found := rootfs.commit_of(self._repository, ref)) is not None:
+                return found[1]
+        return None
+
+    def import_layer(self, layer: LayerImport, stream: LayerStream) -> LayerReport:
+        """Outline a layer from a stream that verifies itself, and name it when it has ended well.
+
+        Raises as Store.import_layer() does.
+        """
+        with self.store.in_use(), Outlining.open(self._repository) as transaction:
+            return ingest.outline_layer(transaction, layer, stream)
+
+    def put(self, image: ImageToStore) -> StoredImage:
+        """Store an image whose layers are outlined, and name it last.
+
+        A root file system that is here stays: it may be whole. Raises NotFound for a missing layer,
+        InvalidLayer, Damaged, Busy, OSError.
+        """
+        files = {"manifest.json": image.raw_manifest}
+        for number, signature in enumerate(image.signatures, 1):
+            files[f"signature-{number}"] = signature
+        with self.store.in_use(), Transaction.open(self._repository) as transaction:
+            config = store_commit(
+                transaction,
+                documents(transaction, {"content": image.config}),
+                {"docker.size": str(len(image.config))},
+            )
+            about = images.metadata_of(image) | {images.NAME_KEY: image.name.value}
+            commit = store_commit(transaction, documents(transaction, files), about)
+            transaction.commit([
+                (images.blob_ref(image.config_digest), config),
+                (images.rootfs_ref(image.digest), self._rootfs(transaction, image)),
+                (images.remote_ref(image.digest), commit),
+            ])
+        stored = self.image(image.digest)
+        if stored is None:
+            raise AtomicSysError(f"image {image.name} was removed while it was stored")
+        return stored
+
+    def _rootfs(self, transaction: Transaction, image: ImageToStore) -> Checksum:
+        found = rootfs.commit_of(self._repository, images.rootfs_ref(image.digest))
+        if found is not None and self._is_readable(found[1]):
+            return found[0]
+        root = rootfs.merge_all(self._repository, image.layers, self._layer, self._link)
+        commit = store_commit(transaction, root, {images.OUTLINE_KEY: ""})
+        mark_partial(self._repository, commit)
+        return commit
+
+    def _is_readable(self, commit: Commit) -> bool:
+        try:
+            TreeReader(self._repository).load(commit)
+        except Damaged:
+            return False
+        return True
+
+    def _link(self, content: Checksum) -> str | None:
+        if not self._repository.has(ObjectKind.FILE, content):
+            return None  # links are always here
+        return self._repository.content_info(content).target
+
+    def image(self, digest: Digest) -> StoredImage | None:
+        """The image with this manifest digest, if it is outlined. Raises Damaged."""
+        checksum = self._repository.read_ref(images.remote_ref(digest))
+        root = rootfs.commit_of(self._repository, images.rootfs_ref(digest))
+        if checksum is None or root is None:
+            return None
+        commit = self._repository.commit(checksum)
+        name = commit.text(images.NAME_KEY)
+        if name is None:
+            raise Damaged(f"the outline of {digest} has no name", hint="update the container")
+        return images.read_image(ImageName(name), checksum, commit)
