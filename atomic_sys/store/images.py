@@ -4,8 +4,8 @@
 `ociimage/NAME` names an image: a commit of manifest.json and its signatures, whose metadata says
 the manifest and its digest. `ociimage/HEX` is a layer or a config blob, `ocirootfs/HEX` (ours) the
 merged root file system of the image with this manifest digest, `ocitar/HEX` (ours) what it takes to
-make the layer's archive again. `ocioutline/HEX` and `ociremote/HEX` (ours) are of images whose files
-are elsewhere; see outlines.py.
+make the layer's archive again. `ocioutline/HEX` and `ociremote/HEX` (ours) are of images whose
+files are elsewhere; see outlines.py.
 """
 
 import re

@@ -70,9 +70,7 @@ def import_layer(
     return read.report(commit)
 
 
-def outline_layer(
-    transaction: Outlining, layer: LayerImport, stream: LayerStream
-) -> LayerReport:
+def outline_layer(transaction: Outlining, layer: LayerImport, stream: LayerStream) -> LayerReport:
     """Store the layer without the content of its files, and commit the transaction.
 
     Raises as import_layer() does.

@@ -8,21 +8,28 @@ which each file has its checksum. Both are partial commits, as libostree calls t
 has the manifest and its signatures, so that the image can be judged again.
 """
 
+import os
+import stat
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from atomic_sys.errors import AtomicSysError, Damaged
+from atomic_sys.fs.directory import open_directory
 from atomic_sys.model.digest import Digest
-from atomic_sys.model.layer import LayerStream
+from atomic_sys.model.layer import LayerPath, LayerStream, Metadata
 from atomic_sys.model.reference import ImageName
 from atomic_sys.store import images, ingest, rootfs
 from atomic_sys.store.commits import TreeReader, documents, store_commit
 from atomic_sys.store.images import ImageToStore, LayerImport, LayerReport, StoredImage
 from atomic_sys.store.ingest import Outlining
+from atomic_sys.store.integrity import ObjectHasher, xattrs
 from atomic_sys.store.objects import Checksum, Commit, ObjectKind
 from atomic_sys.store.partial import mark_partial
-from atomic_sys.store.repository import Repository
+from atomic_sys.store.repository import Mode, Repository
 from atomic_sys.store.store import Store
 from atomic_sys.store.transaction import Transaction
+
+_CHUNK = 1 << 20  # bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +108,24 @@ class Outlines:
             return None  # links are always here
         return self._repository.content_info(content).target
 
+    def take(self, files: Iterable[tuple[LayerPath, Checksum]], dfd: int) -> None:
+        """Keep the content of these files of a tree, from a copy of it at `dfd`.
+
+        Raises Damaged for one that is not what its checksum says, OSError.
+        """
+        hasher = ObjectHasher(self._repository, Mode.BARE)
+        with self.store.in_use(), Transaction.open(self._repository) as transaction:
+            for path, content in files:
+                parent = open_directory(dfd, "/".join(path[:-1]) or ".")
+                try:
+                    # Before any of it is kept, and of what was kept then.
+                    same = hasher.checksum(path[-1], parent)[0] == content
+                    if not same or _copy(transaction, path[-1], parent) != content:
+                        raise Damaged(f"/{'/'.join(path)} is not the image's file")
+                finally:
+                    os.close(parent)
+            transaction.commit([])
+
     def image(self, digest: Digest) -> StoredImage | None:
         """The image with this manifest digest, if it is outlined. Raises Damaged."""
         checksum = self._repository.read_ref(images.remote_ref(digest))
@@ -112,3 +137,14 @@ class Outlines:
         if name is None:
             raise Damaged(f"the outline of {digest} has no name", hint="update the container")
         return images.read_image(ImageName(name), checksum, commit)
+
+
+def _copy(transaction: Transaction, name: str, dfd: int) -> Checksum:
+    """Store a regular file that somebody may be writing to. Raises ContentMismatch, OSError."""
+    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+    with os.fdopen(os.open(name, flags, dir_fd=dfd), "rb") as stream:
+        info = os.fstat(stream.fileno())
+        attributes = xattrs(stream.fileno())
+        metadata = Metadata(info.st_uid, info.st_gid, stat.S_IMODE(info.st_mode), attributes)
+        chunks = iter(lambda: stream.read(_CHUNK), b"")
+        return transaction.add_file(metadata, info.st_size, chunks)

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from atomic_sys.engine.observe import Installed, read_deployment_file, require
+from atomic_sys.engine.observe import Installed, read_deployment_file, require, rootfs_path
 from atomic_sys.errors import AtomicSysError, doing
 from atomic_sys.fs.process import run_attached
 from atomic_sys.host import Host
@@ -85,7 +85,7 @@ def run(name: ContainerName, execution: Execution, host: Host) -> int:
         raise AtomicSysError(f"{found.deployment}/config.json is missing")
     own = config.with_command(
         config.check(document, "config.json"),
-        f"{host.paths.inside(found.deployment)}/rootfs",
+        host.paths.inside(rootfs_path(host.root, found)),
         execution.command,
         terminal=execution.terminal,
     )

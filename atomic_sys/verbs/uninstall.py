@@ -6,12 +6,20 @@ from collections.abc import Sequence
 from atomic_sys import log
 from atomic_sys.engine import dependents
 from atomic_sys.engine.apply import finish
-from atomic_sys.engine.observe import Installed, find, installed, observe, require
+from atomic_sys.engine.observe import (
+    Installed,
+    all_deployments,
+    find,
+    installed,
+    observe,
+    require,
+)
 from atomic_sys.engine.plan import plan_uninstall
 from atomic_sys.engine.report import Report
 from atomic_sys.errors import AtomicSysError, doing
 from atomic_sys.host import Host
 from atomic_sys.model.names import ContainerName
+from atomic_sys.verbs.remote import refuse_used
 from atomic_sys.verbs.support import claimed
 
 
@@ -28,6 +36,8 @@ def uninstall(name: ContainerName, host: Host, report: Report) -> None:
             raise AtomicSysError(
                 f"{name} came with a package of the distribution", hint="remove that package"
             )
+        for deployment in all_deployments(host.root, host.paths, found):
+            refuse_used(deployment.deployment, host)
         if others := dependents.running(name.unit, host.manager)[1:]:
             log.note(f"{', '.join(others)}: stopped too, since it requires {name.unit}")
         state = observe(host.root, host.paths, name)
