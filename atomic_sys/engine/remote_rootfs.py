@@ -95,7 +95,7 @@ class RemoteFiles:
         fd = open_directory(self.root, remote.path)
         try:
             Outlines(self.store).take(missing, fd)
-        except (Damaged, FileNotFoundError, NotADirectoryError):
+        except (Damaged, OSError):
             self.require_same(remote, image, tree, b"{}")  # which says more about it
             raise
         finally:
@@ -144,7 +144,7 @@ class RemoteFiles:
             return
         raise AtomicSysError(
             f"{remote.path} is read-only, and the runtime would have to make {', '.join(lacking)}"
-            " in it to mount there",
+            " in it",
             hint="make them where it can be written to: mount points are no difference",
         )
 

@@ -30,18 +30,18 @@ class Config:
     bind_sources: tuple[str, ...]
 
 
-def check(document: bytes, path: str) -> Config:
+def check(document: bytes, path: str, rootfs: str = ROOTFS) -> Config:
     """Check a config.json; `path` names it in the error. An empty object is accepted.
 
-    Raises InvalidConfig.
+    `rootfs` is what it must have as its root. Raises InvalidConfig.
     """
     body = _parse(document, path)
     if body:
         root = body.get("root")
         if not isinstance(root, dict) or root.get("readonly") is not True:
             raise InvalidConfig("Invalid configuration file.  Only readonly images are supported")
-        if root.get("path") != ROOTFS:
-            raise InvalidConfig("Invalid configuration file.  Path must be 'rootfs'")
+        if root.get("path") != rootfs:
+            raise InvalidConfig(f"Invalid configuration file.  Path must be '{rootfs}'")
     return Config(document=document, bind_sources=_bind_sources(body, path))
 
 

@@ -8,9 +8,10 @@ which each file has its checksum. Both are partial commits, as libostree calls t
 has the manifest and its signatures, so that the image can be judged again.
 """
 
+import contextlib
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from atomic_sys.errors import AtomicSysError, Damaged
@@ -127,16 +128,26 @@ class Outlines:
             transaction.commit([])
 
     def image(self, digest: Digest) -> StoredImage | None:
-        """The image with this manifest digest, if it is outlined. Raises Damaged."""
-        checksum = self._repository.read_ref(images.remote_ref(digest))
+        """The image with this manifest digest, if it is outlined.
+
+        One that is damaged is as good as not there. Raises OSError.
+        """
+        found = rootfs.commit_of(self._repository, images.remote_ref(digest))
         root = rootfs.commit_of(self._repository, images.rootfs_ref(digest))
-        if checksum is None or root is None:
+        name = None if found is None else found[1].text(images.NAME_KEY)
+        if found is None or root is None or name is None:
             return None
-        commit = self._repository.commit(checksum)
-        name = commit.text(images.NAME_KEY)
-        if name is None:
-            raise Damaged(f"the outline of {digest} has no name", hint="update the container")
-        return images.read_image(ImageName(name), checksum, commit)
+        with contextlib.suppress(Damaged):
+            return images.read_image(ImageName(name), *found)
+        return None
+
+    def images(self) -> Iterator[StoredImage]:
+        """All outlined images that can be read. Raises OSError."""
+        below = f"refs/heads/{images.REMOTES.rstrip('/')}"
+        for ref in self._repository.ref_names(below):
+            image = self.image(Digest.parse(f"sha256:{ref}"))
+            if image is not None:
+                yield image
 
 
 def _copy(transaction: Transaction, name: str, dfd: int) -> Checksum:

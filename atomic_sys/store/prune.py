@@ -45,9 +45,9 @@ class PruneReport:
 def prune(repository: Repository, keep: Collection[str]) -> PruneReport:
     """Remove refs that no image needs, then objects that no ref reaches.
 
-    `keep` are hex checksums of commits, such as those of deployments, whose refs stay. The caller
-    holds the lock exclusively. Raises Damaged, before anything is removed, when an image cannot be
-    read, and OSError.
+    `keep` are hex checksums of commits, such as those of deployments, whose refs stay, and of the
+    manifests of outlined images that stay too. The caller holds the lock exclusively. Raises
+    Damaged, before anything is removed, when an image cannot be read, and OSError.
     """
     needed = _needed_refs(repository) | _needed_remotely(repository, keep)
     doomed = [
@@ -101,11 +101,10 @@ def _needed_refs(repository: Repository) -> set[str]:
 
 
 def _needed_remotely(repository: Repository, keep: Collection[str]) -> set[str]:
-    """The refs of the images whose files are elsewhere, and whose deployments are to be kept."""
+    """The refs of the images whose files are elsewhere, and that are to be kept."""
     needed: set[str] = set()
     for ref, commit in repository.refs(f"refs/heads/{REMOTES.rstrip('/')}"):
-        root = repository.read_ref(f"{ROOTFS}{ref}")
-        if root is None or root.hex() not in keep:
+        if ref not in keep:
             continue
         image = _read(repository, ImageName(ref), commit)
         needed.update((f"{REMOTES}{ref}", f"{ROOTFS}{ref}"))

@@ -120,10 +120,12 @@ def prune_images(host: Host) -> PruneReport:
     Raises Damaged, Busy, OSError.
     """
     clean_mounts(host)
-    kept = {
-        deployment.record.commit
+    records = [
+        deployment.record
         for container in installed(host.root, host.paths)
         for deployment in all_deployments(host.root, host.paths, container)
         if deployment.record is not None
-    }
+    ]
+    kept = {record.commit for record in records}
+    kept |= {record.revision for record in records if record.remote is not None}
     return host.store.prune(keep=kept)

@@ -83,9 +83,11 @@ def run(name: ContainerName, execution: Execution, host: Host) -> int:
     document = read_deployment_file(host.root, found.deployment, "config.json")
     if document is None:
         raise AtomicSysError(f"{found.deployment}/config.json is missing")
+    remote = found.record is not None and found.record.remote is not None
+    rootfs = rootfs_path(host.root, found)
     own = config.with_command(
-        config.check(document, "config.json"),
-        host.paths.inside(rootfs_path(host.root, found)),
+        config.check(document, "config.json", rootfs if remote else config.ROOTFS),
+        host.paths.inside(rootfs),
         execution.command,
         terminal=execution.terminal,
     )
