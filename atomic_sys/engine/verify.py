@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from atomic_sys import log
 from atomic_sys.engine import mount_points
 from atomic_sys.engine.drift import drift
 from atomic_sys.engine.file_steps import NO_CONTENT
@@ -70,14 +71,21 @@ class Verifier:
 
         A root file system elsewhere is not ours to write to. Raises AtomicSysError, OSError.
         """
-        comparison = self._comparison(container)
-        for one in () if _is_remote(container) else tuple(self._rootfs(container)):
-            if comparison.restorable(one):
-                self._restore(comparison, container, one)
+        if _is_remote(container):
+            path = rootfs_path(self.root, container)
+            log.note(f"{path} is not of this host, and is repaired where it was made")
+        else:
+            self._restore_rootfs(container)
         for path in drift(container, self.root, self.paths):
             with doing(f"restoring {path}"):
                 self._restore_host_file(container, path)
         return self.verify(container)
+
+    def _restore_rootfs(self, container: Installed) -> None:
+        comparison = self._comparison(container)
+        for one in tuple(self._rootfs(container)):
+            if comparison.restorable(one):
+                self._restore(comparison, container, one)
 
     def _path(self, container: Installed, one: Difference) -> str:
         return "/".join((rootfs_path(self.root, container), *one.path))

@@ -138,6 +138,10 @@ def _follow(now: Current, request: Update, pulled: Pulled, transaction: Transact
 def _switch(
     fill: Plan, switch: Switch, request: Update, host: Host, transaction: Transaction
 ) -> None:
+    if switch.record.remote is not None:  # as at the installation
+        transaction.tools.say(
+            f"Extracting to {deployment_path(host.paths, switch.name, switch.number)}"
+        )
     try:
         perform(fill, switch, host, transaction, Way(verb="update", roll_back=request.roll_back))
     except RolledBack:
