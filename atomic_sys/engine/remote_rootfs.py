@@ -9,16 +9,19 @@ files (the templates, the host files, the accounts) is taken from there by its c
 
 import itertools
 import os
-from collections.abc import Iterator
+import shlex
+import stat
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from atomic_sys import log
 from atomic_sys.engine import mount_points
+from atomic_sys.engine.mount_points import Place
 from atomic_sys.engine.observe import ROOTFS, all_deployments, installed, rootfs_path
 from atomic_sys.engine.prepare import CONTENT_NEEDED
 from atomic_sys.errors import AtomicSysError, Damaged
-from atomic_sys.fs.directory import open_directory
+from atomic_sys.fs.directory import open_directory, open_in_root
 from atomic_sys.paths import Paths
 from atomic_sys.store.compare import Comparison, Difference
 from atomic_sys.store.outlines import Outlines
@@ -133,20 +136,49 @@ class RemoteFiles:
     def _require_mount_points(self, remote: RemoteRootfs, config: bytes) -> None:
         fd = open_directory(self.root, remote.path)
         try:
-            lacking = _made_by_runtime(fd, config)
+            targets = mount_points.targets(config)
+            lacking = [place for place in mount_points.places(fd, targets) if not place.made]
             writable = os.access(f"/proc/self/fd/{fd}", os.W_OK)
         finally:
             os.close(fd)
-        if not lacking:
-            return
-        if writable:
-            log.warn(f"the runtime will make {', '.join(lacking)} in {remote.path}")
-            return
-        raise AtomicSysError(
-            f"{remote.path} is read-only, and the runtime would have to make {', '.join(lacking)}"
-            " in it",
-            hint="make them where it can be written to: mount points are no difference",
-        )
+        paths = [f"/{'/'.join(place.path)}" for place in lacking]
+        if not any(target.path == _DEVICES for target in targets):
+            paths.append("/dev/null")  # runc makes it, and others, where nothing is mounted
+        if paths and writable:
+            log.warn(f"the runtime will make {', '.join(paths)} in {remote.path}")
+        elif paths:
+            raise AtomicSysError(
+                f"{remote.path} is read-only, and the runtime would have to make"
+                f" {', '.join(paths)} in it",
+                hint=self._how_to_make(lacking),
+            )
+
+    def _how_to_make(self, lacking: Sequence[Place]) -> str | None:
+        """The commands for whoever can write to the directory."""
+        files = [place.path for place in lacking if self._is_file(place.source)]
+        directories = [place.path for place in lacking if place.path not in files]
+        directories += [path[:-1] for path in files if path[1:]]
+        commands = [
+            f"{command} {' '.join(shlex.quote('/'.join(path)) for path in dict.fromkeys(paths))}"
+            for command, paths in (("mkdir -p", directories), ("touch", files))
+            if paths
+        ]
+        if not commands:
+            return None
+        return f"in it, where it can be written to: {' && '.join(commands)}; that is no difference"
+
+    def _is_file(self, source: str | None) -> bool:
+        """Whether what is bound is a file of this host; what is not there will be a directory."""
+        if source is None or not source.startswith("/"):
+            return False
+        try:
+            fd = open_in_root(self.root, source, os.O_PATH)
+        except OSError:
+            return False
+        try:
+            return not stat.S_ISDIR(os.fstat(fd).st_mode)
+        finally:
+            os.close(fd)
 
 
 def users_of(deployment: str, root: int, paths: Paths) -> tuple[str, ...]:
@@ -170,15 +202,6 @@ def users_of(deployment: str, root: int, paths: Paths) -> tuple[str, ...]:
             for one in all_deployments(root, paths, container)
         )
     )
-
-
-def _made_by_runtime(fd: int, config: bytes) -> tuple[str, ...]:
-    """What a runtime would make in the root file system: mount points, and devices without /dev."""
-    targets = mount_points.targets(config)
-    lacking = [place.path for place in mount_points.places(fd, targets) if not place.made]
-    if not any(target.path == _DEVICES for target in targets):
-        lacking.append((*_DEVICES, "null"))
-    return tuple(f"/{'/'.join(path)}" for path in lacking)
 
 
 def _real_path(root: int, fd: int) -> str:

@@ -146,6 +146,7 @@ def test_mount_points_must_be_there_where_nothing_can_be_made(fleet: Fleet) -> N
     fleet.prepare("bare")
     code, _, talk = fleet.install("a", "bare")
     assert (code, "the runtime would have to make /data in it" in talk) == (1, True)
+    assert "hint: in it, where it can be written to: mkdir -p data; that is no difference" in talk
     (fleet.export / "bare/data").mkdir()
     assert fleet.install("a", "bare")[0] == 0
     assert "as it was installed" in fleet.hosts["a"].alone("containers", "verify", "hello")
