@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from atomic_sys.model.layer import LayerStream, Metadata, RegularFile, Symlink
 from atomic_sys.model.stream import ContentMismatch
-from atomic_sys.store.commits import DELTA_KEY, layer_tree, store_commit
+from atomic_sys.store.commits import DELTA_KEY, layer_tree, store_commit, store_partial_commit
 from atomic_sys.store.images import (
     OUTLINE_KEY,
     LayerImport,
@@ -20,7 +20,6 @@ from atomic_sys.store.images import (
     tar_ref,
 )
 from atomic_sys.store.objects import Checksum
-from atomic_sys.store.partial import mark_partial
 from atomic_sys.store.skeleton import SkeletonWriter
 from atomic_sys.store.transaction import Transaction
 from atomic_sys.store.tree import LayerBuilder
@@ -83,8 +82,7 @@ def outline_layer(transaction: Outlining, layer: LayerImport, stream: LayerStrea
         DELTA_KEY: delta,
         OUTLINE_KEY: "",
     }
-    commit = store_commit(transaction, root, about)
-    mark_partial(transaction.repository, commit)
+    commit = store_partial_commit(transaction, root, about)
     transaction.commit([(outline_ref(layer.digest), commit)])
     return read.report(commit)
 

@@ -20,12 +20,11 @@ from atomic_sys.model.digest import Digest
 from atomic_sys.model.layer import LayerPath, LayerStream, Metadata
 from atomic_sys.model.reference import ImageName
 from atomic_sys.store import images, ingest, rootfs
-from atomic_sys.store.commits import TreeReader, documents, store_commit
+from atomic_sys.store.commits import TreeReader, documents, store_commit, store_partial_commit
 from atomic_sys.store.images import ImageToStore, LayerImport, LayerReport, StoredImage
 from atomic_sys.store.ingest import Outlining
 from atomic_sys.store.integrity import ObjectHasher, xattrs
 from atomic_sys.store.objects import Checksum, Commit, ObjectKind
-from atomic_sys.store.partial import mark_partial
 from atomic_sys.store.repository import Mode, Repository
 from atomic_sys.store.store import Store
 from atomic_sys.store.transaction import Transaction
@@ -93,9 +92,7 @@ class Outlines:
         if found is not None and self._is_readable(found[1]):
             return found[0]
         root = rootfs.merge_all(self._repository, image.layers, self._layer, self._link)
-        commit = store_commit(transaction, root, {images.OUTLINE_KEY: ""})
-        mark_partial(self._repository, commit)
-        return commit
+        return store_partial_commit(transaction, root, {images.OUTLINE_KEY: ""})
 
     def _is_readable(self, commit: Commit) -> bool:
         try:

@@ -62,6 +62,7 @@ def prune(repository: Repository, keep: Collection[str]) -> PruneReport:
     for ref in doomed:
         repository.delete_ref(ref)
     count, freed = _sweep(repository, reachable)
+    forget_partial(repository)
     _remove_temporary_files(repository)
     return PruneReport(refs=len(doomed), objects=count, freed=freed)
 
@@ -170,8 +171,6 @@ def _sweep(
         path = object_path(kind, name)
         info = os.stat(path, dir_fd=repository.objects, follow_symlinks=False)
         os.unlink(path, dir_fd=repository.objects)
-        if kind is ObjectKind.COMMIT:
-            forget_partial(repository, name)
         count += 1
         freed += info.st_blocks * 512 if info.st_nlink == 1 else 0
     return count, freed
