@@ -14,7 +14,7 @@ _atomic_options() {
     uninstall) echo '-h --help --storage --lock-timeout' ;;
     pull) echo '-h --help --storage --src-creds --json --lock-timeout' ;;
     push)
-        echo '-h --help -u --username -p --password --anonymous --insecure --storage --src-creds --dest-creds'
+        echo '-h --help -a --all -u --username -p --password --anonymous --insecure --storage --src-creds --dest-creds'
         echo '--dest-tls-verify --remove-signatures --digestfile -q --quiet --json --authfile --lock-timeout'
         ;;
     copy)
