@@ -37,7 +37,7 @@ _atomic_options() {
     'trust audit') echo '-h --help -n --noheading --json' ;;
     'trust lint') echo '-h --help --json' ;;
     'trust generate-key') echo '-h --help --output-prefix --sign-passphrase-file' ;;
-    login) echo '-h --help -u --username --password-stdin --authfile --lock-timeout' ;;
+    login) echo '-h --help -u --username -p --password --password-stdin --get-login --tls-verify --authfile --lock-timeout' ;;
     logout) echo '-h --help -a --all --authfile --lock-timeout' ;;
     inspect) echo '-h --help --raw --config -n --no-tags' ;;
     list-tags) echo '-h --help' ;;
