@@ -170,4 +170,6 @@ def make_record(typed: str, pulled: Pulled, rendered: Rendered, store: Store) ->
         verdict=verdict.as_json(typed),
         health=settings.health or image_config.parse(store.config(image)).health,
         data_version=settings.data_version,
+        state=rendered.state,
+        hooks=settings.hooks,
     )
