@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Self
 
+from atomic_sys.errors import AtomicSysError
 from atomic_sys.fs.directory import make_directories, open_root
 from atomic_sys.fs.lock import key_locked
 from atomic_sys.image import certificates, credentials, registries_conf
@@ -19,9 +20,12 @@ from atomic_sys.image.certificates import Certificates
 from atomic_sys.image.credentials import Candidate, CredentialLookup
 from atomic_sys.image.http import Http
 from atomic_sys.image.registries_conf import Registries
+from atomic_sys.model.configuration import Configuration
+from atomic_sys.model.configuration import parse as parse_configuration
 from atomic_sys.model.names import ContainerName
 from atomic_sys.model.platform import Platform
-from atomic_sys.paths import SHARED_REPOSITORY, Paths
+from atomic_sys.model.strict_yaml import DOCUMENT_LIMIT
+from atomic_sys.paths import ATOMIC_CONF, SHARED_REPOSITORY, Paths
 from atomic_sys.store.locate import choose_repository
 from atomic_sys.store.store import Store
 from atomic_sys.systemd import dbus
@@ -33,6 +37,7 @@ from atomic_sys.trust.files import (
     load_policy,
     own_file,
     read_key_file,
+    read_regular,
 )
 from atomic_sys.trust.gpg import GpgVerifier
 from atomic_sys.trust.lookaside import LookasideConfig
@@ -67,7 +72,6 @@ class Host:
     def __init__(self, options: HostOptions, environment: Mapping[str, str]) -> None:
         self.options = options
         self.environment = environment
-        self.paths = Paths.for_host(options.root, environment)
         self._closing = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
@@ -75,6 +79,26 @@ class Host:
 
     def __exit__(self, *_: object) -> None:
         self._closing.close()
+
+    @cached_property
+    def configuration(self) -> Configuration:
+        """atomic.conf; one that is not there chooses nothing. Raises AtomicSysError."""
+        named = self.environment.get("ATOMIC_CONF") or ATOMIC_CONF
+        if named == os.devnull:
+            return Configuration()
+        path = os.path.join(self.options.root, named.lstrip("/"))
+        try:
+            document, _ = read_regular(path, DOCUMENT_LIMIT)
+        except FileNotFoundError:
+            return Configuration()
+        except OSError as error:
+            raise AtomicSysError(f"cannot read {path}: {error.strerror}") from error
+        return parse_configuration(document, path)
+
+    @cached_property
+    def paths(self) -> Paths:
+        """Every directory and file name."""
+        return Paths.for_host(self.options.root, self.environment, self.configuration)
 
     @cached_property
     def root(self) -> int:
@@ -104,6 +128,9 @@ class Host:
     @cached_property
     def http(self) -> Http:
         """The door to the network."""
+        for name, value in self.configuration.proxies.items():
+            if not (self.environment.get(name) or self.environment.get(name.upper())):
+                os.environ[name] = value  # where requests looks, and so do credential helpers
         return self._closing.enter_context(Http(self._certificates))
 
     def _certificates(self, host: str) -> Certificates:
