@@ -11,7 +11,7 @@ _atomic_options() {
         echo '-h --help --system --storage --src-creds -n --name --set --values --runtime --now --no-enable'
         echo '--after --before --requires --wants --dry-run --display --json --lock-timeout'
         ;;
-    uninstall) echo '-h --help --storage --lock-timeout' ;;
+    uninstall) echo '-h --help --purge -f --force --dry-run --display --storage --lock-timeout' ;;
     pull) echo '-h --help --storage --src-creds --json --lock-timeout' ;;
     push)
         echo '-h --help -u --username -p --password --anonymous --insecure --storage --src-creds --dest-creds'
@@ -55,7 +55,7 @@ _atomic_options() {
     'containers deployments') echo '-h --help --json' ;;
     'containers hold' | 'containers unhold') echo '-h --help --lock-timeout' ;;
     'containers recover') echo '-h --help --lock-timeout' ;;
-    'containers delete') echo '-h --help -a --all --storage --lock-timeout' ;;
+    'containers delete') echo '-h --help -a --all --purge -f --force --storage --lock-timeout' ;;
     'images info' | 'images version') echo '-h --help --storage --json' ;;
     'images inspect' | 'images help') echo '-h --help --storage' ;;
     'images history') echo '-h --help --no-trunc -q --quiet --storage --json' ;;

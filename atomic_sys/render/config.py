@@ -45,6 +45,14 @@ def check(document: bytes, path: str) -> Config:
     return Config(document=document, bind_sources=_bind_sources(body, path))
 
 
+def bind_sources(document: bytes, path: str) -> tuple[str, ...]:
+    """The absolute sources of the bind mounts, of a config whose root may be anywhere.
+
+    Raises InvalidConfig.
+    """
+    return _bind_sources(_parse(document, path), path)
+
+
 def with_root(config: Config, root: str) -> Config:
     """The config with another root directory: the predecessor's `--rootfs`, an absolute path."""
     body = dict(_parse(config.document, "config.json"))
