@@ -66,7 +66,7 @@ _atomic_options() {
     'images load') echo '-h --help -i --input --json --storage --lock-timeout' ;;
     'images update') echo '-h --help -a --all --storage --src-creds --json --lock-timeout' ;;
     'images delete') echo '-h --help -a --all -f --force --storage --lock-timeout' ;;
-    'run') echo '-h --help -d --detach --storage' ;;
+    'run') echo '-h --help -d --detach --set --runtime --storage --src-creds' ;;
     'stop') echo '-h --help' ;;
     'containers exec') echo '-h --help -t --tty -T --no-tty -d --detach -u --user -w --workdir -e --env' ;;
     'containers logs') echo '-h --help -f --follow -n --lines --tail -b --boot -r --reverse --since --until -o --output' ;;
@@ -86,6 +86,10 @@ _atomic_words() {
         echo 'install uninstall run stop pull push copy sign login logout inspect list-tags mount unmount fsck'
         echo 'containers images trust'
         ;;
+    run)
+        atomic containers list --all -q 2>/dev/null
+        atomic images list -q 2>/dev/null
+        ;;
     mount)
         atomic containers list --all -q 2>/dev/null
         atomic images list -q 2>/dev/null
@@ -96,7 +100,7 @@ _atomic_words() {
     'trust default') echo 'accept reject' ;;
     'trust delete') atomic trust show 2>/dev/null | cut -d ' ' -f 1 | grep -v '^\*$' ;;
     images) echo 'list info version inspect history diff checkout tag help save load update delete verify prune' ;;
-    uninstall | run | stop | 'containers exec' | 'containers logs' | 'containers ps' | \
+    uninstall | stop | 'containers exec' | 'containers logs' | 'containers ps' | \
         'containers stats' | 'containers status' | 'containers delete' | 'containers verify' | \
         'containers update' | 'containers rollback' | 'containers deployments' | 'containers hold' | \
         'containers unhold') atomic containers list --all -q 2>/dev/null ;;

@@ -12,7 +12,7 @@ from atomic_sys.model.image_config import ImageConfig
 from atomic_sys.model.names import ContainerName
 from atomic_sys.model.strict_json import Json
 from atomic_sys.render import config, defaults, hostfiles, tmpfiles, typed, unit, values
-from atomic_sys.render.config import Config
+from atomic_sys.render.config import Config, Root
 from atomic_sys.render.defaults import Payload, Placement, Service
 from atomic_sys.render.escape import Target
 from atomic_sys.render.exports import Exports
@@ -74,6 +74,7 @@ class RenderRequest:
     uuid: str
     user_values: Mapping[str, str] = field(default_factory=dict)
     remote_rootfs: str | None = None
+    files: Root = Root.SHARED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,7 +192,7 @@ def _config(request: RenderRequest, decided: Values) -> Config:
             }
             own = _own_template("config.json.j2", request.templates.config, Target.JSON)
             document = own.render(decided.all, dict(decided.typed) | names).encode()
-    checked = config.check(document, f"{request.destination}/config.json")
+    checked = config.check(document, f"{request.destination}/config.json", request.files)
     if request.remote_rootfs is None:
         return checked
     return config.with_root(checked, request.remote_rootfs)

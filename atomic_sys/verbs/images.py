@@ -13,6 +13,7 @@ from atomic_sys.model.reference import ImageName
 from atomic_sys.store.images import StoredImage
 from atomic_sys.store.prune import PruneReport
 from atomic_sys.verbs.mounts import clean_mounts
+from atomic_sys.verbs.run_once import clean_runs
 from atomic_sys.verbs.support import parse_image
 
 FILTERS = ("repo", "repository", "tag", "id", "image", "created", "size", "type", "is_dangling")
@@ -115,11 +116,12 @@ def delete_images(names: Iterable[ImageName], host: Host) -> None:
 
 
 def prune_images(host: Host) -> PruneReport:
-    """Free what no image and no deployment needs, and what mounts that are gone have left.
+    """Free what no image and no deployment needs, and what mounts and runs that are gone have left.
 
     Raises Damaged, Busy, OSError.
     """
     clean_mounts(host)
+    clean_runs(host)
     kept = {
         deployment.record.commit
         for container in installed(host.root, host.paths)
