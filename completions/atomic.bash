@@ -12,6 +12,10 @@ _atomic_options() {
         echo '--after --before --requires --wants --dry-run --display --json --lock-timeout'
         ;;
     uninstall) echo '-h --help --purge -f --force --dry-run --display --storage --lock-timeout' ;;
+    update)
+        echo '-h --help -a --all --rebase --set --unset --no-pull --no-rollback --settle --dry-run --json'
+        echo '--storage --src-creds --lock-timeout'
+        ;;
     pull) echo '-h --help --storage --src-creds --json --lock-timeout' ;;
     push)
         echo '-h --help -u --username -p --password --anonymous --insecure --storage --src-creds --dest-creds'
@@ -83,10 +87,10 @@ _atomic_options() {
 _atomic_words() {
     case $1 in
     '')
-        echo 'install uninstall run stop pull push copy sign login logout inspect list-tags mount unmount fsck'
+        echo 'install uninstall update run stop pull push copy sign login logout inspect list-tags mount unmount fsck'
         echo 'containers images trust'
         ;;
-    run)
+    run | update)
         atomic containers list --all -q 2>/dev/null
         atomic images list -q 2>/dev/null
         ;;
@@ -162,7 +166,7 @@ _atomic() {
         esac
     done
     case $verb in
-    diff | help | info | update | verify | version) verb="images $verb" ;;
+    diff | help | info | verify | version) verb="images $verb" ;;
     umount) verb=unmount ;;
     upload) verb=push ;;
     esac

@@ -29,8 +29,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("name", metavar="NAME|IMAGE", nargs="?", help="the container, or an image to be run once")
     add("command", metavar="COMMAND", nargs=argparse.REMAINDER, help="what to run in it")
     parser.epilog = (
-        "Without a command, start the container's service, or run what the image runs. The exit"
-        " status is the command's."
+        "Without a command, start the container's service, or run what an image runs that is"
+        " labelled atomic.run=once. The exit status is the command's."
     )
 
 
@@ -75,5 +75,6 @@ def _image(arguments: argparse.Namespace, host: Host) -> int:
         terminal=sys.stdin.isatty() and sys.stdout.isatty(),
     )
     with reporting(Output(json=True)) as report:  # stdout is that of the image
-        pulled = running.pulled(arguments.name, host, report)
+        has_command = bool(arguments.command)
+        pulled = running.image_to_run(arguments.name, host, report, has_command=has_command)
     return run_once(request, pulled, host, report)

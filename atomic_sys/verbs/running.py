@@ -10,6 +10,7 @@ from atomic_sys.errors import NotFound, UsageError, doing
 from atomic_sys.host import Host
 from atomic_sys.model.names import ContainerName
 from atomic_sys.verbs.install import find_image
+from atomic_sys.verbs.run_once import wants_to_run_once
 from atomic_sys.verbs.support import parse_image
 
 _IMAGE_SIGNS = ("/", ":", "@")  # that the name of a container cannot have
@@ -39,7 +40,17 @@ def container_or_image(text: str, host: Host) -> ContainerName | None:
     return None
 
 
-def pulled(text: str, host: Host, report: Report) -> Pulled:
-    """The image, judged, and pulled where the store does not have it. Raises AtomicSysError."""
+def image_to_run(text: str, host: Host, report: Report, *, has_command: bool) -> Pulled:
+    """The image, judged, and pulled where the store does not have it.
+
+    Without a command it must be one that wants to run once: whoever runs a service by its image's
+    name would wait for its end. Raises AtomicSysError.
+    """
     with doing(f"running {text}"):
-        return find_image(parse_image(text), text, host, report)
+        pulled = find_image(parse_image(text), text, host, report)
+        if not has_command and not wants_to_run_once(pulled, host):
+            raise NotFound(
+                f"The container {text!r} doesn't exist, and its image is not one that runs once",
+                hint=f"atomic install --system {text}, or atomic run {text} COMMAND",
+            )
+        return pulled

@@ -114,10 +114,11 @@ def test_a_command_for_an_image(ready: Host) -> None:
 
 
 def test_an_image_that_knows_nothing_of_all_this(ready: Host) -> None:
-    done = atomic(ready, "run", PLAIN, code=3)
-    assert done.stdout == "plain\n"
-    name = json.loads(atomic(ready, "images", "list", "--json").stdout)[0]["repo"]
-    assert atomic(ready, "run", f"{name}:latest", "/bin/echo", "stored").stdout.endswith("\n")
+    refused = atomic(ready, "run", "--storage=ostree", PLAIN, code=4).stderr
+    assert "doesn't exist, and its image is not one that runs once" in refused
+    assert atomic(ready, "run", PLAIN, "/bin/echo", "plain").stdout == "plain\n"
+    assert atomic(ready, "run", "plain:latest", "/bin/sh", "-c", "exit 3", code=3).stdout == ""
+    assert atomic(ready, "run", "once", code=0).stdout.startswith("HI World from run-once-")
     assert_nothing_stays(ready)
 
 

@@ -7,8 +7,8 @@ import pytest
 
 from atomic_sys.errors import ExitCode, NotFound
 from atomic_sys.host import Host, HostOptions
-from atomic_sys.verbs.running import container_or_image, installed_name
 from atomic_sys.verbs.run_once import DIRECTORY, clean_runs
+from atomic_sys.verbs.running import container_or_image, installed_name
 from tests.support import images, layers
 from tests.unit.engine.hosts import deploy, make_root
 
