@@ -27,6 +27,7 @@ from atomic_sys.model.record import RECORD_NAME, Record
 from atomic_sys.model.source import StoredSource
 from atomic_sys.render.render import Rendered, known_names
 from atomic_sys.render.values import FORCED, OVERRIDABLE
+from atomic_sys.verbs.collecting import collect_old
 from atomic_sys.verbs.hooks import plan_hook, run_hook
 from atomic_sys.verbs.install import make_record
 from atomic_sys.verbs.state import save_state
@@ -43,7 +44,6 @@ from atomic_sys.verbs.switching import (
     Current,
     RolledBack,
     Way,
-    collect,
     current,
     host_look,
     next_state,
@@ -116,7 +116,7 @@ def update(name: ContainerName, request: Update, host: Host, report: Report) -> 
             return replace(_result(now, Status.NOT_UPDATED, pulled), plan=all_of_it)
         run_hook(hook, transaction)
         _switch(fill, switch, request, host, transaction)
-        collect(name, lambda n: n in (now.number, switch.number), transaction, host)
+        collect_old(name, transaction, host)
     return replace(_result(now, Status.UPDATED_NOW, pulled), after=digest.hex)
 
 
