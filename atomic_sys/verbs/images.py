@@ -13,9 +13,7 @@ from atomic_sys.log import warn
 from atomic_sys.model.reference import ImageName
 from atomic_sys.store.images import StoredImage
 from atomic_sys.store.prune import PruneReport
-from atomic_sys.verbs.collecting import collect_every
 from atomic_sys.verbs.mounts import clean_mounts
-from atomic_sys.verbs.run_once import clean_runs
 from atomic_sys.verbs.sourcing import parse_image
 
 FILTERS = ("repo", "repository", "tag", "id", "image", "created", "size", "type", "is_dangling")
@@ -130,6 +128,10 @@ def prune_images(host: Host, report: Report) -> Pruned:
 
     Deployments that are more than the host keeps go first. Raises Damaged, Busy, OSError.
     """
+    # Here since a list of images needs nothing of what these do.
+    from atomic_sys.verbs.collecting import collect_every
+    from atomic_sys.verbs.run_once import clean_runs
+
     clean_mounts(host)
     clean_runs(host)
     collected = tuple(collect_every(host, report))
