@@ -19,10 +19,10 @@ from atomic_sys.store.images import (
     outline_ref,
     tar_ref,
 )
+from atomic_sys.store.layer_builder import LayerBuilder
 from atomic_sys.store.objects import Checksum
 from atomic_sys.store.skeleton import SkeletonWriter
 from atomic_sys.store.transaction import Transaction
-from atomic_sys.store.tree import LayerBuilder
 
 
 class Outlining(Transaction):

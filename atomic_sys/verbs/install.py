@@ -16,7 +16,7 @@ from atomic_sys.engine.plan import Wanted, deployment_path, made_by_tmpfiles, pl
 from atomic_sys.engine.prepare import Deployment
 from atomic_sys.engine.pull import Pulled
 from atomic_sys.engine.report import Report
-from atomic_sys.errors import AtomicSysError, doing
+from atomic_sys.errors import AtomicSysError, UsageError, doing
 from atomic_sys.host import Host
 from atomic_sys.model import image_config
 from atomic_sys.model.names import ContainerName
@@ -26,6 +26,7 @@ from atomic_sys.render.unit import Ordering
 from atomic_sys.store.store import Store
 from atomic_sys.verbs.finding import fetch_for, find_image
 from atomic_sys.verbs.remote import prepare_anywhere
+from atomic_sys.verbs.run_once import wants_to_run_once
 from atomic_sys.verbs.support import claimed, make_view, parse_image
 
 
@@ -49,13 +50,17 @@ class Install:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InstallResult:
-    """What came of it; `plan` is None when the container was there already."""
+    """What came of it; `plan` is None when the container was there already.
+
+    `once`: nothing is installed, since the image wants to be run once.
+    """
 
     name: ContainerName
     image: str
     pulled: Pulled | None
     plan: Plan | None
     deployment: str
+    once: bool = False
 
 
 def install(request: Install, host: Host, report: Report) -> InstallResult:
@@ -69,9 +74,15 @@ def install(request: Install, host: Host, report: Report) -> InstallResult:
         state = observe(host.root, host.paths, name)
         if state.installed is not None:
             return _already(request, state.installed)
-        _check_free(state, host)
         fetch = fetch_for(request.rootfs)
         pulled = find_image(source, request.image, host, report, fetch)
+        if wants_to_run_once(pulled, host):
+            if request.rootfs is not None:
+                raise UsageError("--rootfs is for services, and this image runs once")
+            return InstallResult(
+                name=name, image=request.image, pulled=pulled, plan=(), deployment="", once=True
+            )
+        _check_free(state, host)
         wanted = _wanted(request, state, pulled, host)
         plan = plan_install(wanted, host.paths, partial(is_free, host.root))
         if not request.dry_run:
@@ -164,4 +175,6 @@ def make_record(typed: str, pulled: Pulled, rendered: Rendered, store: Store) ->
         verdict=verdict.as_json(typed),
         health=settings.health or image_config.parse(store.config(image)).health,
         data_version=settings.data_version,
+        state=rendered.state,
+        hooks=settings.hooks,
     )
