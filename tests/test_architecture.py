@@ -24,10 +24,12 @@ EFFECTS = {
 }  # fmt: skip
 PURE_ROOMS = {"model", "render"}
 PURE_FILES = {
+    "engine.declared",
     "engine.journal_format",
     "engine.kept_files",
     "engine.operations",
     "engine.report",
+    "engine.state_rules",
     "engine.undo",
     "image.auth_file",
     "image.challenge",

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import assert_never
 
+from atomic_sys.engine.registry_signatures import RegistrySignatures
 from atomic_sys.errors import AtomicSysError, UsageError
 from atomic_sys.image.credentials import CredentialLookup
 from atomic_sys.image.destination import Destination
@@ -33,11 +34,8 @@ from atomic_sys.model.source import (
     StoredSource,
 )
 from atomic_sys.model.target import check_format
-from atomic_sys.trust.framing import SigstoreAttachment, SimpleSignature, unframe
-from atomic_sys.trust.lookaside import LookasideConfig, staging_base
-from atomic_sys.trust.scopes import docker_identity
-from atomic_sys.trust.signature_files import write_lookaside
-from atomic_sys.trust.signatures import signatures_at
+from atomic_sys.trust.framing import SigstoreAttachment, unframe
+from atomic_sys.trust.lookaside import LookasideConfig
 
 # The repositories (`HOST/PATH`) that are known to have a blob.
 KnownRepositories = Callable[[Digest], Iterable[DockerReference]]
@@ -90,25 +88,21 @@ class Outside:
             places = (place for place in self.known(digest) if place.domain == domain)
             return list(dict.fromkeys(place.path for place in places))
 
-        return RegistryDestination(writer, partial(self._put_signatures, writer.reference), known)
+        places = RegistrySignatures(writer, self.lookaside, self.http.get_document)
+        return RegistryDestination(writer, partial(_put_signatures, places), known)
 
-    def _put_signatures(
-        self, reference: DockerReference, digest: Digest, signatures: tuple[bytes, ...]
-    ) -> None:
-        """Add those that are not there yet: all of them are of the same manifest."""
-        if not signatures:
-            return
-        if any(isinstance(unframe(s, "a signature"), SigstoreAttachment) for s in signatures):
-            raise AtomicSysError(
-                f"{digest} has sigstore signatures, which are not copied to a registry",
-                hint="leave all signatures behind with --remove-signatures, or copy to dir:",
-            )
-        base = staging_base(self.lookaside, docker_identity(reference))
-        stored = signatures_at(base, reference, digest, self.http.get_document)
-        there = {s.message for s in stored if isinstance(s, SimpleSignature)}
-        new = [signature for signature in signatures if signature not in there]
-        for _ in write_lookaside(base, reference, digest, new):
-            pass
+
+def _put_signatures(
+    places: RegistrySignatures, digest: Digest, signatures: tuple[bytes, ...]
+) -> None:
+    """Add those that are not there yet: all of them are of the same manifest."""
+    blobs = [unframe(one, f"a signature of {digest}") for one in signatures]
+    if not places.uses_attachments and any(isinstance(one, SigstoreAttachment) for one in blobs):
+        raise AtomicSysError(
+            f"{digest} has sigstore signatures, and nobody would look for them there",
+            hint="say `use-sigstore-attachments: true` in registries.d, or --remove-signatures",
+        )
+    places.add_missing(digest, blobs)
 
 
 def same_place(source: Source, target: Source) -> bool:
