@@ -58,6 +58,18 @@ class Journal:
                 flags = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
                 self._log = os.open(_LOG, flags, dir_fd=here)
 
+    def turn(self, header: Header) -> None:
+        """Begin anew, from one moment to the next: a journal that has begun says either.
+
+        Raises OSError.
+        """
+        if self._log is None:
+            self.begin(header)
+            return
+        self.close()
+        with self._opened() as here:
+            write_file(here, _LOG, journal_format.encode_header(header), 0o600)
+
     def append(self, entry: Entry) -> None:
         """Add an entry, on the disk when this returns. Raises OSError."""
         if self._log is None:

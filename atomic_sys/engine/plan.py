@@ -149,8 +149,10 @@ def made_by_tmpfiles(text: str, is_free: Callable[[str], bool]) -> tuple[str, ..
     return missing_parents([f"{path}/" for path in sorted(paths)], is_free)
 
 
-def plan_uninstall(installed: Installed, state: NameState, paths: Paths) -> tuple[Removal, ...]:
-    """The operations that remove a container.
+def plan_uninstall(
+    installed: Installed, state: NameState, paths: Paths, running: tuple[str, ...] = ()
+) -> tuple[Removal, ...]:
+    """The operations that remove a container; `running` are the units that its stop stops.
 
     The link goes last: until then the container is found, and it can be tried again. State is kept.
     """
@@ -162,7 +164,7 @@ def plan_uninstall(installed: Installed, state: NameState, paths: Paths) -> tupl
     if record is None or record.has_service:
         runtime = paths.runtime if record is None else record.runtime
         operations += [
-            Stop(unit=name.unit, container=name.value, runtime=runtime),
+            Stop(unit=name.unit, container=name.value, runtime=runtime, again=running),
             Disable(unit=name.unit),
             RemoveFile(path=f"{paths.units}/{name.unit}"),
         ]

@@ -28,10 +28,11 @@ def uninstall(name: ContainerName, host: Host, report: Report) -> None:
             raise AtomicSysError(
                 f"{name} came with a package of the distribution", hint="remove that package"
             )
-        if others := dependents.running(name.unit, host.manager)[1:]:
+        running = dependents.running(name.unit, host.manager)
+        if others := running[1:]:
             log.note(f"{', '.join(others)}: stopped too, since it requires {name.unit}")
         state = observe(host.root, host.paths, name)
-        plan = plan_uninstall(found, state, host.paths)
+        plan = plan_uninstall(found, state, host.paths, running)
         finish(plan, transaction.tools, transaction.journal, "uninstall")
 
 

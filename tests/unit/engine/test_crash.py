@@ -14,7 +14,7 @@ from atomic_sys.engine import recover as recover_module
 from atomic_sys.engine.apply import apply, finish
 from atomic_sys.engine.journal_format import Entry, Header
 from atomic_sys.engine.observe import Installed
-from atomic_sys.engine.operations import Disable, Plan, RemoveFile, RemoveTree, SwapLink
+from atomic_sys.engine.operations import Disable, Plan, RemoveFile, RemoveTree, Stop, SwapLink
 from atomic_sys.engine.recover import recover
 from atomic_sys.engine.steps import Tools
 from atomic_sys.errors import AtomicSysError
@@ -149,6 +149,28 @@ def test_what_runs_from_it_is_stopped_before_its_files_go(
         )  # fmt: skip
         assert recover(journal, tools, etcd) == "install"
     assert manager.calls == calls
+
+
+def test_who_interrupts_the_stop_of_an_uninstallation_keeps_the_container(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manager = FakeManager(root)
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(manager, "reset_failed", interrupted)
+    running = ("etcd.service", "flannel.service")
+    stop = Stop(unit="etcd.service", container="etcd", runtime="", again=running)
+    with tools_for(root, manager) as tools:
+        before = listing(root)
+        with pytest.raises(KeyboardInterrupt):
+            finish((stop, Disable(unit="etcd.service")), tools, journal_of(tools.root), "uninstall")
+        monkeypatch.undo()
+        recover(journal_of(tools.root), tools, None)  # nobody could start it while that was broken
+    assert manager.calls[0] == "stop etcd.service"
+    assert manager.calls[-1] == "start flannel.service"
+    assert listing(root) == before
 
 
 def test_a_unit_that_systemd_read_unasked_is_forgotten(root: Path) -> None:
