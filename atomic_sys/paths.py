@@ -10,10 +10,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
+from atomic_sys.model.configuration import Configuration
+
 CHECKOUTS = "/var/lib/containers/atomic"
 PREINSTALLED = "/usr/lib/containers/atomic"
 SHARED_REPOSITORY = "/ostree/repo"
 DEFAULT_RUNTIME = "/usr/bin/runc"
+ATOMIC_CONF = "/etc/atomic.conf"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +27,6 @@ class Paths:
     checkouts: str = CHECKOUTS
     preinstalled: str = PREINSTALLED
     repository: str | None = None  # None: /ostree/repo where it can be used, else .storage/ostree
-    atomic_conf: str = "/etc/atomic.conf"
     policy: str | None = None  # None: the first of policy_candidates that exists
     own_config: str | None = None  # the caller's, as seen from here; other roots have none
     registries_conf: str = "/etc/containers/registries.conf"
@@ -40,18 +42,26 @@ class Paths:
     runtime: str = DEFAULT_RUNTIME
 
     @classmethod
-    def for_host(cls, root: str, environment: Mapping[str, str]) -> Self:
-        """The paths below `root`, as the environment variables of the contract change them."""
+    def for_host(
+        cls, root: str, environment: Mapping[str, str], configuration: Configuration
+    ) -> Self:
+        """The paths below `root`, as the environment variables of the contract change them.
+
+        Where the environment is silent, the configuration changes them.
+        """
         changed = {
-            field: environment[variable]
-            for field, variable in (
-                ("checkouts", "ATOMIC_OSTREE_CHECKOUT_PATH"),
-                ("repository", "ATOMIC_OSTREE_REPO"),
-                ("atomic_conf", "ATOMIC_CONF"),
-                ("registries_conf", "CONTAINERS_REGISTRIES_CONF"),
-                ("runtime", "RUNC_PATH"),
+            field: chosen
+            for field, chosen in (
+                (
+                    "checkouts",
+                    environment.get("ATOMIC_OSTREE_CHECKOUT_PATH") or configuration.checkouts,
+                ),
+                ("repository", environment.get("ATOMIC_OSTREE_REPO") or configuration.repository),
+                ("registries_conf", environment.get("CONTAINERS_REGISTRIES_CONF")),
+                ("registries_d", configuration.registries_d),
+                ("runtime", environment.get("RUNC_PATH") or configuration.runtime),
             )
-            if environment.get(variable)
+            if chosen
         }
         policy = environment.get("CONTAINERS_POLICY_JSON") or environment.get("TRUST_POLICY")
         own = environment.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")

@@ -7,18 +7,15 @@ of `lookaside` and `lookaside-staging`. Keys that mean nothing here are skipped,
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from atomic_sys.errors import AtomicSysError
+from atomic_sys.model import strict_yaml
 from atomic_sys.model.digest import Digest
 from atomic_sys.model.reference import DockerReference
+from atomic_sys.model.strict_yaml import InvalidYaml, as_mapping
 from atomic_sys.trust.scopes import ImageIdentity
 
-if TYPE_CHECKING:
-    import yaml
-
-DOCUMENT_LIMIT = 1 << 20  # bytes
-_MAX_DEPTH = 16
+DOCUMENT_LIMIT = strict_yaml.DOCUMENT_LIMIT
 DEFAULT_LOOKASIDE = "file:///var/lib/containers/sigstore"
 _SCHEMES = ("file:///", "http://", "https://")
 
@@ -51,16 +48,23 @@ def parse(documents: Iterable[tuple[str, bytes]]) -> LookasideConfig:
     Raises InvalidLookaside for a file that is no such document, and for a namespace, or the
     default, that two files speak about; the error names both.
     """
+    try:
+        return _parse(documents)
+    except InvalidYaml as error:
+        raise InvalidLookaside(str(error)) from None
+
+
+def _parse(documents: Iterable[tuple[str, bytes]]) -> LookasideConfig:
     default: Section | None = None
     docker: dict[str, Section] = {}
     for name, document in documents:
-        top = _mapping(_load(document, name), name)
+        top = as_mapping(strict_yaml.loads(document, name), name)
         if top.get("default-docker") is not None:
             section = _section(top["default-docker"], name, "default-docker")
             if default is not None:
                 raise InvalidLookaside(f"default-docker is in both {default.source} and {name}")
             default = section
-        for namespace, value in _mapping(top.get("docker"), f"{name}: docker").items():
+        for namespace, value in as_mapping(top.get("docker"), f"{name}: docker").items():
             if namespace in docker:
                 raise InvalidLookaside(
                     f"docker: {namespace} is in both {docker[namespace].source} and {name}"
@@ -139,7 +143,7 @@ def check_address(base: str, source: str) -> str:
 
 
 def _section(value: object, source: str, what: str) -> Section:
-    fields = _mapping(value, f"{source}: {what}")
+    fields = as_mapping(value, f"{source}: {what}")
 
     def address(*keys: str) -> str | None:
         for key in keys:
@@ -159,61 +163,3 @@ def _section(value: object, source: str, what: str) -> Section:
         staging=address("lookaside-staging", "sigstore-staging"),
         use_sigstore_attachments=use,
     )
-
-
-def _mapping(value: object, what: str) -> Mapping[str, object]:
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        raise InvalidLookaside(f"{what} is not a mapping")
-    for key in value:
-        if not isinstance(key, str):
-            raise InvalidLookaside(f"{what}: the key {key!r} is not a string")
-    return value
-
-
-def _load(document: bytes, name: str) -> object:
-    """A YAML document of plain values: no aliases, anchors, tags or duplicate keys."""
-    import yaml  # heavy, and only needed where an image is judged
-
-    if len(document) > DOCUMENT_LIMIT:
-        raise InvalidLookaside(f"{name} is larger than the limit of {DOCUMENT_LIMIT} bytes")
-    try:
-        text = document.decode("utf-8")
-        depth = 0
-        for event in yaml.parse(text, Loader=yaml.SafeLoader):
-            depth += isinstance(event, yaml.CollectionStartEvent)
-            depth -= isinstance(event, yaml.CollectionEndEvent)
-            if depth > _MAX_DEPTH:  # the reader takes quadratic time
-                raise InvalidLookaside(f"{name}: nested too deeply")
-            if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
-                raise InvalidLookaside(f"{name}: anchors and aliases are not allowed")
-            if getattr(event, "tag", None) is not None:
-                raise InvalidLookaside(f"{name}: tags are not allowed")
-        _refuse_duplicates(yaml.compose(text, Loader=yaml.SafeLoader), name)
-        value: object = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        reason = "; ".join(line.strip() for line in str(error).splitlines())
-        raise InvalidLookaside(f"{name}: invalid YAML: {reason}") from None
-    except ValueError as error:  # not UTF-8, or no such date
-        raise InvalidLookaside(f"{name}: invalid YAML: {error}") from None
-    return value
-
-
-def _refuse_duplicates(node: "yaml.Node | None", name: str) -> None:
-    """Raise InvalidLookaside for a key that is twice in one mapping: YAML keeps the last."""
-    import yaml  # as above
-
-    match node:
-        case yaml.MappingNode():
-            seen: set[str] = set()
-            for key, value in node.value:
-                if isinstance(key, yaml.ScalarNode) and key.value in seen:
-                    raise InvalidLookaside(f"{name}: duplicate key {key.value!r}")
-                seen.add(str(key.value))
-                _refuse_duplicates(value, name)
-        case yaml.SequenceNode():
-            for item in node.value:
-                _refuse_duplicates(item, name)
-        case _:
-            return
