@@ -207,7 +207,9 @@ def test_signatures(image: IndexedImage, tmp_path: Path) -> None:
     assert first.read_bytes() == frame(*attached(image.index))
 
 
-def test_attachments_do_not_go_to_a_registry(image: IndexedImage, uploads: UploadRegistry) -> None:
+def test_attachments_go_where_registries_d_says_so_and_nowhere_else(
+    image: IndexedImage, uploads: UploadRegistry
+) -> None:
     with Http() as http:
         outside = Outside(
             http=http,
