@@ -18,15 +18,15 @@ from atomic_sys.engine.pull import Pulled
 from atomic_sys.engine.remote_rootfs import OtherFiles
 from atomic_sys.engine.report import Report
 from atomic_sys.engine.switch import Switch, Texts
-from atomic_sys.errors import AtomicSysError, UsageError, doing
+from atomic_sys.errors import AtomicSysError, doing
 from atomic_sys.host import Host
 from atomic_sys.model.health import can_read
 from atomic_sys.model.hooks import Hook
 from atomic_sys.model.names import ContainerName
 from atomic_sys.model.record import RECORD_NAME, Record
-from atomic_sys.render.render import Rendered, known_names
-from atomic_sys.render.values import FORCED, OVERRIDABLE
+from atomic_sys.render.render import Rendered
 from atomic_sys.systemd.manager import StartFailed
+from atomic_sys.verbs.chosen_values import chosen_values, known_values
 from atomic_sys.verbs.collecting import collect_old
 from atomic_sys.verbs.finding import kept_image, latest_image
 from atomic_sys.verbs.hooks import plan_hook, run_hook
@@ -102,7 +102,7 @@ def update(name: ContainerName, request: Update, host: Host, report: Report) -> 
         now = current(name, host)
         if now.state.held:
             return _not_updated(now, request, "it is held")
-        values = _user_values(now.record, request)
+        values = chosen_values(now.record, request.values, request.unset)
         record = replace(now.record, remote=request.rootfs or now.record.remote)
         find = latest_image if request.pull else kept_image
         pulled = find(record, request.rebase, host, report)
@@ -183,22 +183,6 @@ def _not_updated(now: Current, request: Update, reason: str) -> UpdateResult:
     )
 
 
-def _user_values(record: Record, request: Update) -> dict[str, str]:
-    """The values the user chose, then and now. Raises UsageError."""
-    values = dict(record.user_values)
-    if record.from_predecessor:
-        values = {name: value for name, value in record.values.items() if name not in _COMPUTED}
-    for name in request.unset:
-        if name not in values:
-            raise UsageError(f"the value {name} was never set", hint="--set sets it")
-        del values[name]
-    return values | dict(request.values)
-
-
-# The predecessor recorded what it had computed among what the user had set.
-_COMPUTED = FORCED | OVERRIDABLE
-
-
 def _wanted(
     now: Current, request: Update, wanted: Record, pulled: Pulled, host: Host
 ) -> tuple[Plan, Switch]:
@@ -207,8 +191,7 @@ def _wanted(
     number = observe(host.root, host.paths, name).free_number
     tree = store.tree(pulled.image)
     if now.record.from_predecessor:
-        known = known_names(read_exports(pulled.image, tree))
-        values = {key: value for key, value in values.items() if key in known}
+        values = known_values(values, read_exports(pulled.image, tree))
     deployment = Deployment(
         name=name,
         directory=deployment_path(host.paths, name, number),
