@@ -9,6 +9,7 @@ from atomic_sys.engine.report import Report
 from atomic_sys.engine.verify import Finding, Verifier
 from atomic_sys.errors import doing
 from atomic_sys.host import Host
+from atomic_sys.log import warn
 from atomic_sys.model.names import ContainerName
 from atomic_sys.verbs.fsck import check_store
 from atomic_sys.verbs.support import claimed
@@ -44,7 +45,8 @@ def verify_containers(
             found = left = verifier.verify(container)
             if found and repair:
                 if verifier.needs_store(container):
-                    check_store(host, report, advance, repair=True)
+                    for why in check_store(host, report, advance, repair=True).failed:
+                        warn(f"could not repair {why}")
                 left = verifier.restore(container)
             answers.append(Verified(name=name, found=found, left=left))
     if repair and any(answer.found for answer in answers) and host.manager.online:
