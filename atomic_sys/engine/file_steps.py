@@ -78,7 +78,7 @@ def _(operation: CheckOut, tools: Tools, undo: UndoLog) -> None:
         _refuse(parent, path, name)
         undo.add(RemoveTree(directory=path, name=name))
         tools.say(f"Extracting to {path}")
-        tools.check_out(operation.image, parent, name)
+        tools.check_out(operation.commit, parent, name)
 
 
 @perform.register
