@@ -12,8 +12,8 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from atomic_sys.engine.checksum import NO_CONTENT
 from atomic_sys.engine.drift import drift
-from atomic_sys.engine.file_steps import NO_CONTENT
 from atomic_sys.engine.host_files import FILE_LIMIT
 from atomic_sys.engine.observe import Installed, read_deployment_file
 from atomic_sys.engine.prepare import HOST_FILES
