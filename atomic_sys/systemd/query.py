@@ -21,24 +21,24 @@ _NO_STATES = "0"  # any state: the array of those that are wanted is empty
 
 def states(units: Sequence[str]) -> Mapping[str, UnitState]:
     """How the units are, as Manager.states() has it. Raises SystemdError."""
-    rows = _ask("ListUnitsByNames", "as", str(len(units)), *units)
+    rows = _ask(5, "ListUnitsByNames", "as", str(len(units)), *units)
     return {row[0]: UnitState(load=row[2], active=row[3], sub=row[4]) for row in rows}
 
 
 def file_states(units: Sequence[str]) -> Mapping[str, str]:
     """`enabled` and the like, of those that have a unit file. Raises SystemdError."""
     patterns = (str(len(units)), *units)
-    rows = _ask("ListUnitFilesByPatterns", "asas", _NO_STATES, *patterns)
+    rows = _ask(2, "ListUnitFilesByPatterns", "asas", _NO_STATES, *patterns)
     return {row[0].rpartition("/")[2]: row[1] for row in rows}
 
 
-def _ask(method: str, *words: str) -> list[list[str]]:
-    """The rows of the answer, of which all columns that are of interest are strings."""
+def _ask(columns: int, method: str, *words: str) -> list[list[str]]:
+    """The first columns, which are strings, of the rows that the method answers."""
     try:
         done = Command(argv=(*_CALL, method, *words), timeout=DEFAULT_TIMEOUT).check()
         (rows,) = json.loads(done.stdout)["data"]
+        return [[str(row[column]) for column in range(columns)] for row in rows]
     except CommandFailed as error:
         raise SystemdError(f"asking systemd about units: {error}") from None
     except (ValueError, LookupError, TypeError) as error:
         raise SystemdError(f"asking systemd about units: {method}: {error}") from None
-    return [[str(column) for column in row] for row in rows]
