@@ -102,6 +102,7 @@ def as_json(container: Container, *, enabled: bool) -> dict[str, object]:
         "signers": [] if record is None else list(record.signers),
         "unit": found.name.unit,
         "deployment": found.deployment,
+        "remote": None if record is None else record.remote,
         "enabled": enabled,
         "held": container.held,
         "preinstalled": found.preinstalled,

@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from atomic_sys import log
 from atomic_sys.cli.arguments import (
     add_lock_timeout,
+    add_rootfs,
     add_source_credentials,
     add_storage,
     check_storage,
+    rootfs,
 )
 from atomic_sys.cli.opening import open_host
 from atomic_sys.cli.options import GlobalOptions, seconds
@@ -22,7 +24,8 @@ from atomic_sys.host import Host
 from atomic_sys.model.names import ContainerName
 from atomic_sys.render.values import parse_assignments
 from atomic_sys.verbs.switching import DEFAULT_SETTLE
-from atomic_sys.verbs.update import Status, Update, UpdateResult, update, update_all
+from atomic_sys.verbs.update import Status, Update, UpdateResult, update
+from atomic_sys.verbs.update_all import update_all
 
 _COLUMNS = (
     Column(title="Container"),
@@ -37,10 +40,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     add = parser.add_argument
     add("names", metavar="NAME", nargs="*", help="the containers")
-    add("-a", "--all", action="store_true", help="all containers that are not held")
+    add("-a", "--all", action="store_true", help="all of them; no container that is held")
     add("--rebase", metavar="IMAGE", help="follow another image from now on")
     add("--set", action="append", default=[], metavar="NAME=VALUE", help="set a value of the image")
     add("--unset", action="append", default=[], metavar="NAME", help="back to the image's default")
+    add_rootfs(parser)
     add("--no-pull", action="store_true", help="use the image that is in the store")
     add("--no-rollback", action="store_true", help="keep the new deployment, also when it fails")
     add_settle(parser)
@@ -69,6 +73,7 @@ def run(arguments: argparse.Namespace, options: GlobalOptions) -> ExitCode:
         rebase=arguments.rebase,
         values=parse_assignments(arguments.set),
         unset=tuple(arguments.unset),
+        rootfs=rootfs(arguments, options),
         pull=not arguments.no_pull,
         roll_back=not arguments.no_rollback,
         settle=arguments.settle,
@@ -101,10 +106,10 @@ def _check(arguments: argparse.Namespace) -> None:
     incompatible = "Incompatible options specified.  --all doesn't support"
     if arguments.all and arguments.names:
         raise UsageError(f"{incompatible} a container name")
-    if arguments.all and (arguments.set or arguments.unset or arguments.rebase):
-        raise UsageError(f"{incompatible} --set, --unset or --rebase")
-    if arguments.rebase and len(arguments.names) > 1:
-        raise UsageError("--rebase is for one container")
+    if arguments.all and (arguments.set or arguments.unset or arguments.rebase or arguments.rootfs):
+        raise UsageError(f"{incompatible} --set, --unset, --rebase or --rootfs")
+    if (arguments.rebase or arguments.rootfs) and len(arguments.names) > 1:
+        raise UsageError("--rebase and --rootfs are for one container")
 
 
 def _say(result: UpdateResult, output: Output) -> None:

@@ -7,20 +7,25 @@ import os
 from atomic_sys import log
 from atomic_sys.cli.arguments import (
     add_lock_timeout,
+    add_rootfs,
     add_source_credentials,
     add_storage,
     check_storage,
+    rootfs,
 )
 from atomic_sys.cli.opening import open_host
 from atomic_sys.cli.options import GlobalOptions
 from atomic_sys.cli.output import Output
 from atomic_sys.cli.plan_output import print_plan
-from atomic_sys.cli.progress import reporting
+from atomic_sys.cli.progress import PlainReport, reporting
+from atomic_sys.engine.pull import Pulled
 from atomic_sys.errors import ExitCode, UsageError
+from atomic_sys.host import Host
 from atomic_sys.model.stream import read_limited
 from atomic_sys.render.unit import Ordering
 from atomic_sys.render.values import parse_assignments
 from atomic_sys.verbs.install import Install, InstallResult, install
+from atomic_sys.verbs.run_once import RunOnce, run_once
 
 _VALUES_LIMIT = 1 << 20  # bytes of a file of values
 _PACKAGE_MODES = ("auto", "build", "no", "yes")
@@ -42,7 +47,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--set", action="append", default=[], metavar="NAME=VALUE", help="set a value of the image")
     add("--values", metavar="FILE", help="YAML file with values; --set wins")
     add("--runtime", metavar="PATH", help="OCI runtime instead of /usr/bin/runc")
-    add("--rootfs", metavar="DIR", help=argparse.SUPPRESS)
+    add_rootfs(parser)
     add("--system-package", metavar="MODE", default="auto", help=argparse.SUPPRESS)
     add("--now", action="store_true", help="start it too, and wait until it is active")
     add("--no-enable", action="store_true", help="do not start it at boot")
@@ -64,7 +69,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_lock_timeout(parser)
 
 
-def run(arguments: argparse.Namespace, options: GlobalOptions) -> ExitCode:
+def run(arguments: argparse.Namespace, options: GlobalOptions) -> int:
     """Install and say what was done."""
     _check(arguments)
     request = Install(
@@ -72,6 +77,7 @@ def run(arguments: argparse.Namespace, options: GlobalOptions) -> ExitCode:
         name=arguments.name,
         values=_values(arguments),
         runtime=arguments.runtime,
+        rootfs=rootfs(arguments, options),
         enable=not arguments.no_enable,
         start=arguments.now,
         dry_run=arguments.dry_run,
@@ -83,17 +89,24 @@ def run(arguments: argparse.Namespace, options: GlobalOptions) -> ExitCode:
         ),
     )
     output = Output(json=arguments.json)
-    with (
-        open_host(
-            options,
-            lock_timeout=arguments.lock_timeout,
-            source_credentials=arguments.src_creds,
-        ) as host,
-        reporting(output) as report,
-    ):
-        result = install(request, host, report)
+    with open_host(
+        options, lock_timeout=arguments.lock_timeout, source_credentials=arguments.src_creds
+    ) as host:
+        with reporting(output) as report:
+            result = install(request, host, report)
+        if result.once and result.pulled is not None:
+            return _once(result, result.pulled, request, host)
     _print(result, request, output)
     return ExitCode.DONE
+
+
+def _once(result: InstallResult, pulled: Pulled, request: Install, host: Host) -> int:
+    """Run the image: its exit status is ours, and its output is all there is."""
+    if request.dry_run:
+        print(f"run {pulled.image.name} once, as {result.name}, and remove it")
+        return ExitCode.DONE
+    once = RunOnce(name=result.name, values=request.values, runtime=request.runtime)
+    return run_once(once, pulled, host, PlainReport(Output()))
 
 
 def _check(arguments: argparse.Namespace) -> None:
@@ -104,8 +117,6 @@ def _check(arguments: argparse.Namespace) -> None:
         raise UsageError("--user is not supported yet", hint="install it with --system, as root")
     if os.geteuid() != 0:
         raise UsageError("Only root can use --system")
-    if arguments.rootfs is not None:
-        raise UsageError("--rootfs is not supported yet")
     if arguments.system_package not in _PACKAGE_MODES:
         modes = ", ".join(f"'{mode}'" for mode in _PACKAGE_MODES)
         raise UsageError(f"Invalid --system-package mode.  Accepted values: {modes}")

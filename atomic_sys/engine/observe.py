@@ -21,6 +21,7 @@ from atomic_sys.paths import Paths
 
 _DEPLOYMENT = re.compile(r"(?P<name>.+)\.(?P<number>0|[1-9][0-9]{0,8})")
 DROP_IN_NAME = "50-atomic-sys.conf"  # in NAME.service.d, what --after and its kin ask for
+ROOTFS = "rootfs"  # in a deployment: the directory of its files, or a link to one elsewhere
 _CONFIG_LIMIT = 4 << 20  # bytes
 
 
@@ -174,12 +175,34 @@ def _read(root: int, name: ContainerName, path: str, *, preinstalled: bool) -> I
     )
 
 
+def deployed_names(root: int, paths: Paths) -> tuple[ContainerName, ...]:
+    """The names that have a deployment NAME.N, installed or not, sorted. Raises OSError."""
+    found: dict[ContainerName, None] = {}
+    with _directory(root, paths.checkouts) as fd:
+        for text in () if fd is None else sorted(os.listdir(fd)):
+            match = _DEPLOYMENT.fullmatch(text)
+            if match is not None and fd is not None and _is_directory(fd, text):
+                with contextlib.suppress(AtomicSysError):
+                    found[ContainerName.parse(match["name"])] = None
+    return tuple(found)
+
+
 def read_deployment_file(
     root: int, deployment: str, name: str, limit: int = _CONFIG_LIMIT
 ) -> bytes | None:
     """A file of a deployment, None when there is none. Raises OSError."""
     with _directory(root, deployment) as fd:
         return None if fd is None else read_file(fd, name, limit)
+
+
+def rootfs_path(root: int, container: Installed) -> str:
+    """Where the files of a deployment are, as seen from inside the root: maybe elsewhere.
+
+    Raises OSError.
+    """
+    with _directory(root, container.deployment) as fd:
+        target = None if fd is None else read_link(fd, ROOTFS)
+    return os.path.join(container.deployment, target or ROOTFS)
 
 
 def is_free(root: int, path: str) -> bool:

@@ -7,7 +7,7 @@ Directories are paths as seen from inside the root; a name is one component belo
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
-from atomic_sys.model.health import Health
+from atomic_sys.engine.declared import Confirm, RemoveState, RunHook
 
 
 class Step(Protocol):
@@ -120,7 +120,7 @@ class SyncFileSystem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SwapLink:
-    """Point the container's name to a deployment: the commit point."""
+    """Point a link elsewhere; that of the container's name is the commit point."""
 
     directory: str
     name: str
@@ -218,21 +218,6 @@ class Reenable:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Confirm:
-    """See that the unit stays active for `settle` seconds, and that its health check succeeds."""
-
-    unit: str
-    container: str
-    runtime: str
-    settle: float
-    health: Health | None = None
-
-    def describe(self) -> str:
-        check = "" if self.health is None else " and its health check"
-        return f"wait {self.settle:g} seconds for {self.unit} to prove itself{check}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class StartDependents:
     """Start the units that ran before, and that stopping the container stopped too."""
 
@@ -296,5 +281,7 @@ Operation: TypeAlias = (
     | RemoveFile
     | RemoveEmptyDirectory
     | RemoveTree
+    | RemoveState
+    | RunHook
 )
 Plan: TypeAlias = tuple[Operation, ...]

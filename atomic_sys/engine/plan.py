@@ -5,13 +5,14 @@ Everything before the link's swap can be repeated; the unit and its tmpfiles com
 since systemd reads them only when it is told to.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from atomic_sys.engine import kept_files
+from atomic_sys.engine.declared import RemoveState
 from atomic_sys.engine.host_files import HostFilePlan, missing_parents
-from atomic_sys.engine.observe import DROP_IN_NAME, Installed, NameState
+from atomic_sys.engine.observe import DROP_IN_NAME, ROOTFS, Installed, NameState
 from atomic_sys.engine.operations import (
     CheckOut,
     CreateTmpfiles,
@@ -51,7 +52,7 @@ SECRET_MODE = 0o600  # of a file with values that are not to be shown
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """A deployment that is to be installed."""
+    """A deployment that is to be installed; `rootfs` is the path of its files elsewhere."""
 
     name: ContainerName
     number: int
@@ -62,6 +63,7 @@ class Wanted:
     enable: bool = True
     start: bool = False
     drop_in: str | None = None
+    rootfs: str | None = None
 
 
 def deployment_path(paths: Paths, name: ContainerName, number: int) -> str:
@@ -98,7 +100,9 @@ def fill_deployment(wanted: Wanted, paths: Paths, before: Before = _nothing) -> 
     operations: list[Operation] = [
         MakeDirectory(directory=paths.checkouts, name=f"{name}.{wanted.number}")
     ]
-    if rendered.unit is not None:
+    if wanted.rootfs is not None:
+        operations.append(SwapLink(directory=path, name=ROOTFS, target=wanted.rootfs))
+    elif rendered.unit is not None:
         operations.append(CheckOut(image=wanted.image, directory=path))
     files = [("config.json", rendered.config, secret)]
     files += [(own, text, 0o644) for own, _, text in _texts(wanted, paths)]
@@ -150,11 +154,16 @@ def made_by_tmpfiles(text: str, is_free: Callable[[str], bool]) -> tuple[str, ..
 
 
 def plan_uninstall(
-    installed: Installed, state: NameState, paths: Paths, running: tuple[str, ...] = ()
+    installed: Installed,
+    state: NameState,
+    paths: Paths,
+    purged: Iterable[RemoveState] = (),
+    running: tuple[str, ...] = (),
 ) -> tuple[Removal, ...]:
-    """The operations that remove a container; `running` are the units that its stop stops.
+    """The operations that remove a container, and of what it has left only what is `purged`.
 
-    The link goes last: until then the container is found, and it can be tried again. State is kept.
+    `running` are the units that its stop stops. The link goes last: until then the container is
+    found, and it can be tried again.
     """
     name = installed.name
     record = installed.record
@@ -178,6 +187,7 @@ def plan_uninstall(
         tmpfiles = f"{paths.tmpfiles}/{name.tmpfiles}"
         operations += [RemoveTmpfiles(path=tmpfiles), RemoveFile(path=tmpfiles)]
     operations += [
+        *purged,
         *(RemoveFile(path=path, sha256=checksum) for path, checksum in host_files.items()),
         *(RemoveEmptyDirectory(path=path) for path in reversed(directories)),
         *(RemoveTree(directory=paths.checkouts, name=f"{name}.{n}") for n in state.deployments),

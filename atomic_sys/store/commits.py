@@ -3,8 +3,8 @@
 
 A layer's commit keeps its whiteouts as the empty files `.wh.NAME` and `.wh..wh..opq`, as the
 predecessor's do and `ostree checkout --whiteouts` expects. What such a tree cannot say, which
-parent directories have no entry of their own and which hard links lead to layers below, is in the
-commit's metadata.
+parent directories have no entry of their own, which hard links lead to layers below, and which
+whiteouts have no room for their prefix, is in the commit's metadata.
 """
 
 import json
@@ -20,6 +20,7 @@ from atomic_sys.store.objects import (
     Commit,
     DirTree,
     ObjectKind,
+    checksum,
     decode_dirtree,
     decode_metadata,
     encode_commit,
@@ -27,6 +28,7 @@ from atomic_sys.store.objects import (
     encode_metadata,
     valid_name,
 )
+from atomic_sys.store.partial import mark_partial
 from atomic_sys.store.repository import Repository
 from atomic_sys.store.transaction import Transaction
 from atomic_sys.store.tree import IMPLIED, MAX_DEPTH, WHITEOUT_PREFIX, Directory, Layer, find
@@ -41,6 +43,19 @@ def store_commit(
     transaction: Transaction, root: Directory, metadata: Mapping[str, str]
 ) -> Checksum:
     """Store a tree and a commit of it with these strings as metadata."""
+    return transaction.add_metadata(ObjectKind.COMMIT, _commit(transaction, root, metadata))
+
+
+def store_partial_commit(
+    transaction: Transaction, root: Directory, metadata: Mapping[str, str]
+) -> Checksum:
+    """The same for a tree of which contents are missing, which is said before it is there."""
+    content = _commit(transaction, root, metadata)
+    mark_partial(transaction.repository, checksum(content))
+    return transaction.add_metadata(ObjectKind.COMMIT, content)
+
+
+def _commit(transaction: Transaction, root: Directory, metadata: Mapping[str, str]) -> bytes:
     tree, root_metadata = store_tree(transaction, root)
     commit = Commit(
         metadata={key: ("s", value) for key, value in metadata.items()},
@@ -48,7 +63,7 @@ def store_commit(
         root_tree=tree,
         root_metadata=root_metadata,
     )
-    return transaction.add_metadata(ObjectKind.COMMIT, encode_commit(commit))
+    return encode_commit(commit)
 
 
 def documents(transaction: Transaction, files: Mapping[str, bytes]) -> Directory:
@@ -111,17 +126,23 @@ def layer_tree(transaction: Transaction, layer: Layer) -> tuple[Directory, str]:
     """The tree of a layer's commit and the value of its DELTA_KEY; the layer is used up."""
     marks = [(path[:-1], WHITEOUT_PREFIX + path[-1]) for path in layer.whiteouts]
     marks += [(path, OPAQUE) for path in layer.opaque]
+    unmarked = []  # of names so long that no file can have them with the prefix
     if marks:
         empty = transaction.add_file(_WHITEOUT, 0, ())
         for path, name in marks:
             parent = find(layer.root, path)
             if not isinstance(parent, Directory):
                 raise AssertionError(f"no directory for the whiteout {name}")
-            parent.nodes[name] = empty
-    delta = {
+            if valid_name(name):
+                parent.nodes[name] = empty
+            else:
+                unmarked.append("/".join((*path, name.removeprefix(WHITEOUT_PREFIX))))
+    delta: dict[str, object] = {
         "implied": sorted("/".join(path) for path in layer.implied),
         "links": {"/".join(path): "/".join(target) for path, target in layer.links.items()},
     }
+    if unmarked:
+        delta["whiteouts"] = sorted(unmarked)
     return layer.root, json.dumps(delta, separators=(",", ":"), sort_keys=True)
 
 
@@ -137,10 +158,12 @@ def load_layer(reader: TreeReader, commit: Commit) -> Layer:
         delta = strict_json.as_object(strict_json.loads(text.encode(), what), what)
         implied = strict_json.as_strings(delta.get("implied"), what)
         links = strict_json.as_string_map(delta.get("links"), what)
+        unmarked = strict_json.as_strings(delta.get("whiteouts"), what)
     except strict_json.InvalidJson as error:
         raise Damaged(f"damaged commit: {error}") from None
     layer.implied = {_path(path) for path in implied}
     layer.links = {_path(path): _path(target) for path, target in links.items()}
+    layer.whiteouts.update(_path(path) for path in unmarked)
     return layer
 
 

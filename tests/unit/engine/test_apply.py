@@ -13,12 +13,12 @@ from types import FrameType
 import pytest
 
 from atomic_sys.engine import apply as apply_module
+from atomic_sys.engine.declared import Confirm
 from atomic_sys.engine.file_steps import AlreadyThere
 from atomic_sys.engine.interrupts import held
 from atomic_sys.engine.journal_format import Header
 from atomic_sys.engine.operations import (
     CheckOut,
-    Confirm,
     CreateTmpfiles,
     Disable,
     Enable,

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from atomic_sys.engine.declared import RemoveState
 from atomic_sys.engine.host_files import (
     HostFileConflict,
     HostFilePlan,
@@ -80,6 +81,14 @@ def test_an_installation_has_its_order() -> None:
     ]
 
 
+def test_files_elsewhere_are_linked_to_and_not_checked_out() -> None:
+    rendered = render(shapes.request(shapes.ETCD))
+    plan = plan_install(wanted(rendered, rootfs="/srv/etcd"), PATHS, free())
+    said = [step.describe() for step in plan]
+    assert said[1] == "point /var/lib/containers/atomic/etcd.0/rootfs to /srv/etcd"
+    assert not any("check out" in line for line in said)
+
+
 def test_not_enabled_still_reloads_and_does_not_start() -> None:
     plan = plan_install(
         wanted(render(shapes.request(shapes.HELLO, user_values={"RECEIVER": "x"})), enable=False),
@@ -135,7 +144,8 @@ def test_an_uninstallation_has_its_order() -> None:
         host_files={"/etc/a": "1", "/usr/b": "0"}, host_directories=("/srv/a", "/srv/a/b"),
         runtime="/usr/bin/crun",
     )  # fmt: skip
-    plan = plan_uninstall(found, there(found, 0, 1, files=True), PATHS)
+    purged = [RemoveState(base="/srv", path="a/b/data")]
+    plan = plan_uninstall(found, there(found, 0, 1, files=True), PATHS, purged)
     assert [step.describe() for step in plan] == [
         "stop etcd.service",
         "disable etcd.service",
@@ -145,6 +155,7 @@ def test_an_uninstallation_has_its_order() -> None:
         "reload systemd",
         "remove what /etc/tmpfiles.d/etcd.conf lists for removal",
         "remove /etc/tmpfiles.d/etcd.conf",
+        "remove the state /srv/a/b/data",
         "remove /etc/a",
         "remove /usr/b",
         "remove /srv/a/b if it is empty",
