@@ -9,6 +9,7 @@ import stat
 from collections.abc import Iterator
 
 from atomic_sys import log
+from atomic_sys.engine.checksum import checksum
 from atomic_sys.engine.operations import (
     CheckOut,
     InstallHostFile,
@@ -208,24 +209,3 @@ def _(operation: RemoveTree, tools: Tools, _undo: UndoLog) -> None:
     ):
         if read_link(parent, operation.name) is None:  # a link is a container of that name
             remove_tree(parent, operation.name)
-
-
-NO_CONTENT = "0"  # the predecessor's checksum of a link or directory
-
-
-def checksum(parent: int, name: str) -> str | None:
-    """sha256 of a file in hex, `0` for a link or directory, None when there is nothing.
-
-    A pipe or the like that has taken the name is as no record has it.
-    """
-    try:
-        info = os.stat(name, dir_fd=parent, follow_symlinks=False)
-        if stat.S_ISLNK(info.st_mode) or stat.S_ISDIR(info.st_mode):
-            return NO_CONTENT
-        if not stat.S_ISREG(info.st_mode):
-            return "special"
-        fd = os.open(name, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW, dir_fd=parent)
-    except FileNotFoundError:
-        return None
-    with os.fdopen(fd, "rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
