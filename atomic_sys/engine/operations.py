@@ -109,6 +109,16 @@ class MakeHostDirectory:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Protect:
+    """Protect a deployment's root file system from accidental writes; goes with the deployment."""
+
+    directory: str
+
+    def describe(self) -> str:
+        return f"protect {self.directory}/rootfs by a read-only mount"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SyncFileSystem:
     """Wait until all of the new deployment is on the disk."""
 
@@ -275,26 +285,9 @@ class RemoveTree:
 
 
 Operation: TypeAlias = (
-    MakeDirectory
-    | CheckOut
-    | WriteFile
-    | ReplaceFile
-    | InstallHostFile
-    | MakeHostDirectory
-    | SyncFileSystem
-    | SwapLink
-    | Reload
-    | CreateTmpfiles
-    | RemoveTmpfiles
-    | Enable
-    | Disable
-    | Start
-    | Stop
-    | Reenable
-    | Confirm
-    | StartDependents
-    | RemoveFile
-    | RemoveEmptyDirectory
-    | RemoveTree
-)
+    MakeDirectory | CheckOut | WriteFile | ReplaceFile | InstallHostFile | MakeHostDirectory
+    | Protect | SyncFileSystem | SwapLink | Reload | CreateTmpfiles | RemoveTmpfiles | Enable
+    | Disable | Start | Stop | Reenable | Confirm | StartDependents | RemoveFile
+    | RemoveEmptyDirectory | RemoveTree
+)  # fmt: skip
 Plan: TypeAlias = tuple[Operation, ...]

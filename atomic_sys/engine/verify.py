@@ -7,11 +7,11 @@ copies have it.
 
 import contextlib
 import hashlib
-import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from atomic_sys.engine import mount_points, protection
 from atomic_sys.engine.drift import drift
 from atomic_sys.engine.file_steps import NO_CONTENT
 from atomic_sys.engine.host_files import FILE_LIMIT
@@ -21,7 +21,6 @@ from atomic_sys.errors import AtomicSysError, doing
 from atomic_sys.fs.atomic import temporary_name, write_file
 from atomic_sys.fs.directory import exists, make_directories, open_directory
 from atomic_sys.model.digest import Digest
-from atomic_sys.model.layer import LayerPath
 from atomic_sys.model.record import Record
 from atomic_sys.paths import Paths
 from atomic_sys.render import hostfiles
@@ -29,7 +28,7 @@ from atomic_sys.store.compare import Comparison, Difference
 from atomic_sys.store.store import Store
 from atomic_sys.store.view import Tree, TreeEntry
 
-ROOTFS = "rootfs"
+ROOTFS = protection.ROOTFS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,10 +69,11 @@ class Verifier:
 
         Raises AtomicSysError, OSError.
         """
-        comparison = self._comparison(container)
-        for one in tuple(self._rootfs(container)):
-            if comparison.restorable(one):
-                self._restore(comparison, container, one)
+        with protection.released(self.paths.inside(container.deployment)):
+            comparison = self._comparison(container)
+            for one in tuple(self._rootfs(container)):
+                if comparison.restorable(one):
+                    self._restore(comparison, container, one)
         for path in drift(container, self.root, self.paths):
             with doing(f"restoring {path}"):
                 self._restore_host_file(container, path)
@@ -87,7 +87,12 @@ class Verifier:
 
     def _comparison(self, container: Installed) -> Comparison:
         document = read_deployment_file(self.root, container.deployment, "config.json") or b"{}"
-        return Comparison(self.store.repository, _MountPoints(document).may_be_added)
+        try:
+            with _opened(self.root, f"{container.deployment}/{ROOTFS}") as fd:
+                made = mount_points.may_be_added(fd, document)
+        except (FileNotFoundError, NotADirectoryError):  # all of it is missing
+            made = frozenset()
+        return Comparison(self.store.repository, made.__contains__)
 
     def _rootfs(self, container: Installed) -> Iterator[Difference]:
         record = container.record
@@ -165,24 +170,3 @@ def _opened(root: int, path: str) -> Iterator[int]:
         yield fd
     finally:
         os.close(fd)
-
-
-class _MountPoints:
-    """The paths that a runtime makes in a root file system, since config.json mounts there."""
-
-    def __init__(self, document: bytes) -> None:
-        try:
-            mounts = json.loads(document).get("mounts") or ()
-            targets = [str(mount["destination"]).strip("/") for mount in mounts]
-        except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
-            targets = []
-        self._paths = frozenset(
-            "/".join(parts[: depth + 1])
-            for target in targets
-            for parts in (target.split("/"),)
-            for depth in range(len(parts))
-        )
-
-    def may_be_added(self, path: LayerPath) -> bool:
-        """Whether it is such a path, or one above it."""
-        return "/".join(path) in self._paths
