@@ -13,7 +13,7 @@ from atomic_sys.model.reference import ImageName
 from atomic_sys.store.images import StoredImage
 from atomic_sys.store.prune import PruneReport
 from atomic_sys.verbs.mounts import clean_mounts
-from atomic_sys.verbs.support import parse_image
+from atomic_sys.verbs.sourcing import parse_image
 
 FILTERS = ("repo", "repository", "tag", "id", "image", "created", "size", "type", "is_dangling")
 
