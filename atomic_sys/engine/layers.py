@@ -12,6 +12,7 @@ from atomic_sys.errors import doing
 from atomic_sys.image.layer import read_layer
 from atomic_sys.image.origin import Origin
 from atomic_sys.model.digest import Digest
+from atomic_sys.model.limits import DEFAULT_LIMITS, LayerLimits
 from atomic_sys.model.manifest import Descriptor
 from atomic_sys.store.images import LayerImport, LayerReport
 from atomic_sys.store.skeleton import recording
@@ -30,6 +31,7 @@ class WantedLayer:
 
     descriptor: Descriptor
     diff_id: Digest
+    limits: LayerLimits = DEFAULT_LIMITS
 
 
 def import_layers(
@@ -77,7 +79,7 @@ def _import(
         recording(store.repository) as skeleton,
     ):
         chunks = _counted(origin.blob(layer.descriptor), advance)
-        stream = read_layer(chunks, diff_id=layer.diff_id, recorder=skeleton)
+        stream = read_layer(chunks, diff_id=layer.diff_id, limits=layer.limits, recorder=skeleton)
         job = LayerImport(
             digest=layer.descriptor.digest,
             diff_id=layer.diff_id,

@@ -15,6 +15,7 @@ from atomic_sys.image.resolve import ResolvedImage, resolve
 from atomic_sys.model import image_config
 from atomic_sys.model.digest import Digest
 from atomic_sys.model.image_config import CONFIG_LIMIT, ImageConfig
+from atomic_sys.model.limits import DEFAULT_LIMITS, LayerLimits
 from atomic_sys.model.manifest import Descriptor, InvalidManifest
 from atomic_sys.model.platform import Platform
 from atomic_sys.model.reference import ImageName
@@ -35,7 +36,8 @@ class ImageAt:
     """An image and the way to it.
 
     `name` is what the store will call it, `source` what an update will ask, `identity` how the
-    policy names it, and `place` the name under which its signatures are looked up.
+    policy names it, and `place` the name under which its signatures are looked up. `limits` are
+    those of each of its layers.
     """
 
     name: ImageName
@@ -43,6 +45,7 @@ class ImageAt:
     origin: Origin
     identity: ImageIdentity
     place: ImageIdentity
+    limits: LayerLimits = DEFAULT_LIMITS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +66,9 @@ def pull(at: ImageAt, platform: Platform, store: Store, judge: Judge, report: Re
     try:
         with store.in_use():  # or a prune might take a layer that is here, but not named yet
             return _pull(at, platform, store, judge, report)
+    except NoSpace:
+        space.give_back(store.repository)
+        raise
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
@@ -83,7 +89,7 @@ def _pull(at: ImageAt, platform: Platform, store: Store, judge: Judge, report: R
     from atomic_sys.engine.layers import import_layers
 
     raw_config = fetch_config(at.origin, resolved.manifest.config)
-    wanted = _wanted(resolved, image_config.parse(raw_config), store)
+    wanted = _wanted(resolved, image_config.parse(raw_config), store, at.limits)
     space.require(
         store.repository, sum(one.descriptor.size for one in wanted)
     )  # packed: it takes more
@@ -146,7 +152,7 @@ def fetch_config(origin: Origin, descriptor: Descriptor) -> bytes:
 
 
 def _wanted(
-    resolved: ResolvedImage, config: ImageConfig, store: Store
+    resolved: ResolvedImage, config: ImageConfig, store: Store, limits: LayerLimits
 ) -> "tuple[WantedLayer, ...]":
     """The layers that the store lacks, each once."""
     # Here for the reason above.
@@ -156,7 +162,7 @@ def _wanted(
     if len(layers) != len(diff_ids):
         raise InvalidManifest(f"{len(layers)} layers, but {len(diff_ids)} diff ids in the config")
     wanted = {
-        layer.digest: WantedLayer(descriptor=layer, diff_id=diff_id)
+        layer.digest: WantedLayer(descriptor=layer, diff_id=diff_id, limits=limits)
         for layer, diff_id in zip(layers, diff_ids, strict=True)
         if not store.has_layer(layer.digest)
     }

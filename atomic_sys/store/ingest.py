@@ -10,6 +10,7 @@ from atomic_sys.store.commits import DELTA_KEY, layer_tree, store_commit
 from atomic_sys.store.images import LayerImport, LayerReport, blob_ref, tar_ref
 from atomic_sys.store.objects import Checksum
 from atomic_sys.store.skeleton import SkeletonWriter
+from atomic_sys.store.space import Watch
 from atomic_sys.store.transaction import Transaction
 from atomic_sys.store.tree import LayerBuilder
 
@@ -26,11 +27,14 @@ def import_layer(
     """
     builder = LayerBuilder()
     contents: list[Checksum] = []
+    watch = Watch(transaction.repository)
     size = 0
     for entry, chunks in stream:
         match entry:
             case RegularFile():
-                content = transaction.add_file(entry.metadata, entry.size, chunks)
+                content = transaction.add_file(
+                    entry.metadata, entry.size, watch.chunks(chunks, entry.size)
+                )
                 builder.add(entry, content)
                 contents.append(content)
                 size += entry.size
