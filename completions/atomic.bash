@@ -11,7 +11,11 @@ _atomic_options() {
         echo '-h --help --system --storage --src-creds -n --name --set --values --runtime --now --no-enable'
         echo '--after --before --requires --wants --dry-run --display --json --lock-timeout'
         ;;
-    uninstall) echo '-h --help --storage --lock-timeout' ;;
+    uninstall) echo '-h --help --purge -f --force --dry-run --display --storage --lock-timeout' ;;
+    update)
+        echo '-h --help -a --all --rebase --set --unset --no-pull --no-rollback --settle --dry-run --json'
+        echo '--storage --src-creds --lock-timeout'
+        ;;
     pull) echo '-h --help --storage --src-creds --json --lock-timeout' ;;
     push)
         echo '-h --help -a --all -u --username -p --password --anonymous --insecure --storage --src-creds --dest-creds'
@@ -56,7 +60,7 @@ _atomic_options() {
     'containers hold' | 'containers unhold') echo '-h --help --lock-timeout' ;;
     'containers recover') echo '-h --help --lock-timeout' ;;
     'containers protect') echo '-h --help --json --lock-timeout' ;;
-    'containers delete') echo '-h --help -a --all --storage --lock-timeout' ;;
+    'containers delete') echo '-h --help -a --all --purge -f --force --storage --lock-timeout' ;;
     'images info' | 'images version') echo '-h --help --storage --json' ;;
     'images inspect' | 'images help') echo '-h --help --storage' ;;
     'images history') echo '-h --help --no-trunc -q --quiet --storage --json' ;;
@@ -67,7 +71,7 @@ _atomic_options() {
     'images load') echo '-h --help -i --input --json --storage --lock-timeout' ;;
     'images update') echo '-h --help -a --all --storage --src-creds --json --lock-timeout' ;;
     'images delete') echo '-h --help -a --all -f --force --storage --lock-timeout' ;;
-    'run') echo '-h --help -d --detach --storage' ;;
+    'run') echo '-h --help -d --detach --set --runtime --storage --src-creds' ;;
     'stop') echo '-h --help' ;;
     'containers exec') echo '-h --help -t --tty -T --no-tty -d --detach -u --user -w --workdir -e --env' ;;
     'containers logs') echo '-h --help -f --follow -n --lines --tail -b --boot -r --reverse --since --until -o --output' ;;
@@ -84,8 +88,12 @@ _atomic_options() {
 _atomic_words() {
     case $1 in
     '')
-        echo 'install uninstall run stop pull push copy sign login logout inspect list-tags mount unmount fsck'
+        echo 'install uninstall update run stop pull push copy sign login logout inspect list-tags mount unmount fsck'
         echo 'containers images trust'
+        ;;
+    run | update)
+        atomic containers list --all -q 2>/dev/null
+        atomic images list -q 2>/dev/null
         ;;
     mount)
         atomic containers list --all -q 2>/dev/null
@@ -97,7 +105,7 @@ _atomic_words() {
     'trust default') echo 'accept reject' ;;
     'trust delete') atomic trust show 2>/dev/null | cut -d ' ' -f 1 | grep -v '^\*$' ;;
     images) echo 'list info version inspect history diff checkout tag help save load update delete verify prune' ;;
-    uninstall | run | stop | 'containers exec' | 'containers logs' | 'containers ps' | \
+    uninstall | stop | 'containers exec' | 'containers logs' | 'containers ps' | \
         'containers stats' | 'containers status' | 'containers delete' | 'containers verify' | \
         'containers update' | 'containers rollback' | 'containers deployments' | 'containers hold' | \
         'containers unhold') atomic containers list --all -q 2>/dev/null ;;
@@ -159,7 +167,7 @@ _atomic() {
         esac
     done
     case $verb in
-    diff | help | info | update | verify | version) verb="images $verb" ;;
+    diff | help | info | verify | version) verb="images $verb" ;;
     umount) verb=unmount ;;
     upload) verb=push ;;
     esac

@@ -24,10 +24,12 @@ EFFECTS = {
 }  # fmt: skip
 PURE_ROOMS = {"model", "render"}
 PURE_FILES = {
+    "engine.declared",
     "engine.journal_format",
     "engine.kept_files",
     "engine.operations",
     "engine.report",
+    "engine.state_rules",
     "engine.undo",
     "image.auth_file",
     "image.challenge",
@@ -36,6 +38,8 @@ PURE_FILES = {
     "image.warnings",
     "store.differences",
     "store.images",
+    "store.layer_builder",
+    "store.merge",
     "store.objects",
     "store.tree",
     "store.variant",

@@ -9,8 +9,9 @@ from atomic_sys.cli.opening import open_host
 from atomic_sys.cli.options import GlobalOptions
 from atomic_sys.cli.output import Output, confirm
 from atomic_sys.cli.progress import PlainReport
+from atomic_sys.cli.purging import add_removal_options, agree_to_purge
 from atomic_sys.errors import ExitCode, UsageError
-from atomic_sys.verbs.uninstall import every_container, find_all, uninstall
+from atomic_sys.verbs.uninstall import Uninstall, every_container, find_all, uninstall
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -18,7 +19,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("names", metavar="NAME", nargs="*", help="the containers")
     add("-a", "--all", action="store_true", help="all containers (without a terminal: with -y)")
-    add("-f", "--force", action="store_true", help=argparse.SUPPRESS)
+    add_removal_options(parser)
     add_storage(parser)
     add_lock_timeout(parser)
 
@@ -41,6 +42,10 @@ def run(arguments: argparse.Namespace, options: GlobalOptions) -> ExitCode:
             [container.name.value for container in found],
             assume_yes=options.assume_yes,
         )
+        purged: frozenset[str] = frozenset()
+        if arguments.purge:
+            purged = agree_to_purge(found, host, assume_yes=options.assume_yes)
+        request = Uninstall(purged=purged, force=arguments.force)
         for container in found:
-            uninstall(container.name, host, report)
+            uninstall(container.name, request, host, report)
     return ExitCode.DONE

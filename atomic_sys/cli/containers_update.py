@@ -37,7 +37,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     add = parser.add_argument
     add("names", metavar="NAME", nargs="*", help="the containers")
-    add("-a", "--all", action="store_true", help="all containers that are not held")
+    add("-a", "--all", action="store_true", help="all of them; no container that is held")
     add("--rebase", metavar="IMAGE", help="follow another image from now on")
     add("--set", action="append", default=[], metavar="NAME=VALUE", help="set a value of the image")
     add("--unset", action="append", default=[], metavar="NAME", help="back to the image's default")

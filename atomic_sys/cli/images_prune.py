@@ -7,6 +7,7 @@ from atomic_sys.cli.arguments import add_lock_timeout
 from atomic_sys.cli.opening import open_host
 from atomic_sys.cli.options import GlobalOptions
 from atomic_sys.cli.output import Output
+from atomic_sys.cli.progress import PlainReport
 from atomic_sys.errors import ExitCode
 from atomic_sys.verbs.images import prune_images
 
@@ -25,9 +26,17 @@ def run(arguments: argparse.Namespace, options: GlobalOptions) -> ExitCode:
     """Free the space, and say how much."""
     output = Output(json=arguments.json)
     with open_host(options, lock_timeout=arguments.lock_timeout) as host:
-        report = prune_images(host)
+        pruned = prune_images(host, PlainReport(output))
+    report = pruned.store
     if output.json:
-        output.emit({"refs": report.refs, "objects": report.objects, "freed": report.freed})
+        output.emit({
+            "refs": report.refs,
+            "objects": report.objects,
+            "freed": report.freed,
+            "deployments": list(pruned.deployments),
+        })
     else:
+        for deployment in pruned.deployments:
+            output.say(f"Removed the deployment {deployment}")
         output.say(f"Removed {report.objects} objects, {report.freed / 1e6:.1f} MB")
     return ExitCode.DONE

@@ -15,12 +15,15 @@ from atomic_sys.cli.opening import open_host
 from atomic_sys.cli.options import GlobalOptions
 from atomic_sys.cli.output import Output
 from atomic_sys.cli.plan_output import print_plan
-from atomic_sys.cli.progress import reporting
+from atomic_sys.cli.progress import PlainReport, reporting
+from atomic_sys.engine.pull import Pulled
 from atomic_sys.errors import ExitCode, UsageError
+from atomic_sys.host import Host
 from atomic_sys.model.stream import read_limited
 from atomic_sys.render.unit import Ordering
 from atomic_sys.render.values import parse_assignments
 from atomic_sys.verbs.install import Install, InstallResult, install
+from atomic_sys.verbs.run_once import RunOnce, run_once
 
 _VALUES_LIMIT = 1 << 20  # bytes of a file of values
 _PACKAGE_MODES = ("auto", "build", "no", "yes")
@@ -64,7 +67,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_lock_timeout(parser)
 
 
-def run(arguments: argparse.Namespace, options: GlobalOptions) -> ExitCode:
+def run(arguments: argparse.Namespace, options: GlobalOptions) -> int:
     """Install and say what was done."""
     _check(arguments)
     request = Install(
@@ -83,17 +86,24 @@ def run(arguments: argparse.Namespace, options: GlobalOptions) -> ExitCode:
         ),
     )
     output = Output(json=arguments.json)
-    with (
-        open_host(
-            options,
-            lock_timeout=arguments.lock_timeout,
-            source_credentials=arguments.src_creds,
-        ) as host,
-        reporting(output) as report,
-    ):
-        result = install(request, host, report)
+    with open_host(
+        options, lock_timeout=arguments.lock_timeout, source_credentials=arguments.src_creds
+    ) as host:
+        with reporting(output) as report:
+            result = install(request, host, report)
+        if result.once and result.pulled is not None:
+            return _once(result, result.pulled, request, host)
     _print(result, request, output)
     return ExitCode.DONE
+
+
+def _once(result: InstallResult, pulled: Pulled, request: Install, host: Host) -> int:
+    """Run the image: its exit status is ours, and its output is all there is."""
+    if request.dry_run:
+        print(f"run {pulled.image.name} once, as {result.name}, and remove it")
+        return ExitCode.DONE
+    once = RunOnce(name=result.name, values=request.values, runtime=request.runtime)
+    return run_once(once, pulled, host, PlainReport(Output()))
 
 
 def _check(arguments: argparse.Namespace) -> None:

@@ -40,7 +40,8 @@ class Verb(NamedTuple):
 VERBS = (
     Verb("install", "install", "install an image as a system container"),
     Verb("uninstall", "uninstall", "remove a system container, keeping its state"),
-    Verb("run", "run", "start a container, or run a command in it", takes_command=True),
+    Verb("update", "update", "update containers, or images, by their names"),
+    Verb("run", "run", "start a container, run a command in it, or an image", takes_command=True),
     Verb("stop", "stop", "stop containers"),
     Verb("pull", "pull", "pull an image into the store"),
     Verb("push", "push", "copy an image of the store to a registry"),
@@ -96,7 +97,6 @@ VERBS = (
     Verb("help", "images_help", "the same as images help", hidden=True),
     Verb("info", "images_info", "the same as images info", hidden=True),
     Verb("umount", "unmount", "the same as unmount", hidden=True),
-    Verb("update", "images_update", "the same as images update", hidden=True),
     Verb("upload", "push", "the same as push", hidden=True),
     Verb("verify", "images_verify", "the same as images verify", hidden=True),
     Verb("version", "images_version", "the same as images version", hidden=True),
@@ -189,7 +189,7 @@ def _find(top: Parser, word: str, rest: Sequence[str]) -> tuple[Verb, Sequence[s
     if word in table:
         return table[word], rest
     if word not in GROUPS:
-        top.error(f"unknown verb {word!r}")
+        _unknown(top, "", word)
     group = [verb for verb in VERBS if verb.words.startswith(f"{word} ")]
     if rest and (verb := table.get(f"{word} {rest[0]}")):
         return verb, rest[1:]
@@ -197,7 +197,23 @@ def _find(top: Parser, word: str, rest: Sequence[str]) -> tuple[Verb, Sequence[s
         print(f"usage: atomic {word} VERB ...\n\n{_sentence(GROUPS[word])}\n\n{_verbs_help(group)}")
         sys.exit(ExitCode.DONE)
     parser = Parser(prog=f"atomic {word}")
-    return parser.error(f"unknown verb {rest[0]!r}" if rest else "a verb is required")
+    return _unknown(parser, word, rest[0]) if rest else parser.error("a verb is required")
+
+
+def _unknown(parser: Parser, group: str, word: str) -> NoReturn:
+    """Say which verbs may have been meant: those of that name elsewhere, or else those alike."""
+    from difflib import get_close_matches  # costs as much as all else here, for an error only
+
+    shown = [verb.words for verb in VERBS if not verb.hidden]
+    words = [verb.removeprefix(f"{group} ") for verb in shown if verb.startswith(f"{group} ")]
+    if not group:
+        words = [verb for verb in shown if " " not in verb] + list(GROUPS)
+    near = [verb for verb in shown if verb.rpartition(" ")[2] == word]
+    near = near or [f"{group} {one}".lstrip() for one in get_close_matches(word, words)]
+    if not near:
+        parser.error(f"unknown verb {word!r}")
+    meant = " or ".join(f"atomic {one}" for one in near)
+    raise UsageError(f"unknown verb {word!r}", hint=f"did you mean {meant}?")
 
 
 def _sentence(summary: str) -> str:

@@ -7,16 +7,26 @@ from atomic_sys.cli.arguments import add_lock_timeout, add_storage, check_storag
 from atomic_sys.cli.opening import open_host
 from atomic_sys.cli.options import GlobalOptions
 from atomic_sys.cli.output import Output
+from atomic_sys.cli.plan_output import print_plan
 from atomic_sys.cli.progress import PlainReport
-from atomic_sys.errors import ExitCode
+from atomic_sys.cli.purging import add_removal_options, agree_to_purge
+from atomic_sys.errors import ExitCode, UsageError
 from atomic_sys.model.names import ContainerName
-from atomic_sys.verbs.uninstall import uninstall
+from atomic_sys.verbs.uninstall import Uninstall, find_all, uninstall
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("name", metavar="NAME", help="the container")
-    parser.add_argument("-f", "--force", action="store_true", help=argparse.SUPPRESS)
+    add = parser.add_argument
+    add("name", metavar="NAME", help="the container")
+    add_removal_options(parser)
+    add(
+        "--dry-run",
+        "--display",
+        action="store_true",
+        help="only show the steps, and change nothing",
+    )
+    add("-n", "--name", dest="other_name", help=argparse.SUPPRESS)  # of the docker backend
     add_storage(parser)
     add_lock_timeout(parser)
 
@@ -24,6 +34,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, options: GlobalOptions) -> ExitCode:
     """Remove it."""
     check_storage(arguments)
+    if arguments.other_name is not None:
+        raise UsageError(
+            f"System containers do not support --name. Please use atomic uninstall {arguments.name}"
+        )
     with open_host(options, lock_timeout=arguments.lock_timeout) as host:
-        uninstall(ContainerName.parse(arguments.name), host, PlainReport(Output()))
+        purged: frozenset[str] = frozenset()
+        if arguments.purge:
+            found = find_all([arguments.name], host)
+            assume_yes = options.assume_yes or arguments.dry_run
+            purged = agree_to_purge(found, host, assume_yes=assume_yes)
+        request = Uninstall(purged=purged, force=arguments.force, dry_run=arguments.dry_run)
+        plan = uninstall(ContainerName.parse(arguments.name), request, host, PlainReport(Output()))
+    if arguments.dry_run:
+        print_plan(plan)
     return ExitCode.DONE

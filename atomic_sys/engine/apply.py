@@ -4,13 +4,13 @@
 import contextlib
 
 from atomic_sys import log
-from atomic_sys.engine import file_steps, undo_steps, unit_steps
+from atomic_sys.engine import declared_steps, file_steps, undo_steps, unit_steps
+from atomic_sys.engine.declared import Confirm, RemoveState, RunHook
 from atomic_sys.engine.interrupts import Hold, held
 from atomic_sys.engine.journal import Journal
 from atomic_sys.engine.journal_format import Header
 from atomic_sys.engine.operations import (
     CheckOut,
-    Confirm,
     CreateTmpfiles,
     Enable,
     Plan,
@@ -27,11 +27,11 @@ from atomic_sys.engine.undo import Removal
 from atomic_sys.errors import doing
 
 # Importing them registers how each operation is performed.
-PERFORMERS = (file_steps, undo_steps, unit_steps)
+PERFORMERS = (declared_steps, file_steps, undo_steps, unit_steps)
 # They can take long, and their undo is noted before they begin: an interrupt need not wait.
 _LONG = (
     CheckOut, SyncFileSystem, Reload, CreateTmpfiles, Enable, Start, Stop, RemoveTree, Confirm,
-    StartDependents,
+    StartDependents, RemoveState, RunHook,
 )  # fmt: skip
 
 

@@ -7,9 +7,9 @@ active only when it is ready, and the start has waited for that.
 
 import time
 
-from atomic_sys.engine.operations import Confirm
+from atomic_sys.engine import inside
+from atomic_sys.engine.declared import Confirm
 from atomic_sys.errors import AtomicSysError
-from atomic_sys.fs.process import Command, CommandFailed
 from atomic_sys.model.health import Health
 from atomic_sys.systemd.manager import Manager
 
@@ -80,9 +80,8 @@ def _healthy(check: Confirm, health: Health, manager: Manager) -> None:
 
 def _try(check: Confirm, health: Health) -> str | None:
     """Run the command in the container once; why it failed."""
-    argv = (check.runtime, "exec", check.container, *health.command)
     try:
-        Command(argv=argv, timeout=health.timeout).check()
-    except CommandFailed as error:
+        inside.execute(check.runtime, check.container, health.command, health.timeout)
+    except inside.Failed as error:
         return f"{' '.join(health.command)}: {error}"
     return None

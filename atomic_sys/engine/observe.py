@@ -168,6 +168,18 @@ def _read(root: int, name: ContainerName, path: str, *, preinstalled: bool) -> I
     )
 
 
+def deployed_names(root: int, paths: Paths) -> tuple[ContainerName, ...]:
+    """The names that have a deployment NAME.N, installed or not, sorted. Raises OSError."""
+    found: dict[ContainerName, None] = {}
+    with _directory(root, paths.checkouts) as fd:
+        for text in () if fd is None else sorted(os.listdir(fd)):
+            match = _DEPLOYMENT.fullmatch(text)
+            if match is not None and fd is not None and _is_directory(fd, text):
+                with contextlib.suppress(AtomicSysError):
+                    found[ContainerName.parse(match["name"])] = None
+    return tuple(found)
+
+
 def read_deployment_file(
     root: int, deployment: str, name: str, limit: int = _CONFIG_LIMIT
 ) -> bytes | None:

@@ -7,7 +7,7 @@ Directories are paths as seen from inside the root; a name is one component belo
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
-from atomic_sys.model.health import Health
+from atomic_sys.engine.declared import Confirm, RemoveState, RunHook
 
 
 class Step(Protocol):
@@ -228,21 +228,6 @@ class Reenable:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Confirm:
-    """See that the unit stays active for `settle` seconds, and that its health check succeeds."""
-
-    unit: str
-    container: str
-    runtime: str
-    settle: float
-    health: Health | None = None
-
-    def describe(self) -> str:
-        check = "" if self.health is None else " and its health check"
-        return f"wait {self.settle:g} seconds for {self.unit} to prove itself{check}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class StartDependents:
     """Start the units that ran before, and that stopping the container stopped too."""
 
@@ -288,6 +273,6 @@ Operation: TypeAlias = (
     MakeDirectory | CheckOut | WriteFile | ReplaceFile | InstallHostFile | MakeHostDirectory
     | Protect | SyncFileSystem | SwapLink | Reload | CreateTmpfiles | RemoveTmpfiles | Enable
     | Disable | Start | Stop | Reenable | Confirm | StartDependents | RemoveFile
-    | RemoveEmptyDirectory | RemoveTree
+    | RemoveEmptyDirectory | RemoveTree | RemoveState | RunHook
 )  # fmt: skip
 Plan: TypeAlias = tuple[Operation, ...]

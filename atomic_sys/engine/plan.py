@@ -5,11 +5,12 @@ Everything before the link's swap can be repeated; the unit and its tmpfiles com
 since systemd reads them only when it is told to.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from atomic_sys.engine import kept_files
+from atomic_sys.engine.declared import RemoveState
 from atomic_sys.engine.host_files import HostFilePlan, missing_parents
 from atomic_sys.engine.observe import DROP_IN_NAME, Installed, NameState
 from atomic_sys.engine.operations import (
@@ -152,10 +153,12 @@ def made_by_tmpfiles(text: str, is_free: Callable[[str], bool]) -> tuple[str, ..
     return missing_parents([f"{path}/" for path in sorted(paths)], is_free)
 
 
-def plan_uninstall(installed: Installed, state: NameState, paths: Paths) -> tuple[Removal, ...]:
-    """The operations that remove a container.
+def plan_uninstall(
+    installed: Installed, state: NameState, paths: Paths, purged: Iterable[RemoveState] = ()
+) -> tuple[Removal, ...]:
+    """The operations that remove a container, and of what it has left only what is `purged`.
 
-    The link goes last: until then the container is found, and it can be tried again. State is kept.
+    The link goes last: until then the container is found, and it can be tried again.
     """
     name = installed.name
     record = installed.record
@@ -179,6 +182,7 @@ def plan_uninstall(installed: Installed, state: NameState, paths: Paths) -> tupl
         tmpfiles = f"{paths.tmpfiles}/{name.tmpfiles}"
         operations += [RemoveTmpfiles(path=tmpfiles), RemoveFile(path=tmpfiles)]
     operations += [
+        *purged,
         *(RemoveFile(path=path, sha256=checksum) for path, checksum in host_files.items()),
         *(RemoveEmptyDirectory(path=path) for path in reversed(directories)),
         *(RemoveTree(directory=paths.checkouts, name=f"{name}.{n}") for n in state.deployments),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from atomic_sys.model import image_config
 from atomic_sys.model.names import ContainerName
+from atomic_sys.render.config import Root
 from atomic_sys.render.exports import LIMITS, Exports
 from atomic_sys.render.hostfiles import EntryKind, HostEntry
 from atomic_sys.render.render import DefaultTemplates, Host, Image, Rendered, RenderRequest, render
@@ -38,6 +39,7 @@ class Deployment:
     directory: str
     user_values: Mapping[str, str]
     uuid: str | None = None
+    files: Root = Root.SHARED
 
 
 def prepare(
@@ -56,6 +58,7 @@ def prepare(
             templates=view.templates,
             uuid=deployment.uuid or str(uuid.uuid4()),
             user_values=deployment.user_values,
+            files=deployment.files,
         )
     )
 

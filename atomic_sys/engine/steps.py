@@ -97,7 +97,7 @@ class UndoLog:
         return steps_back(self._entries)
 
 
-def unwind(steps: Iterable[Undo], tools: Tools) -> bool:
+def unwind(steps: Iterable[Step], tools: Tools) -> bool:
     """Take everything back; whether all could be. What could not be is said, the rest still is."""
     complete = True
     for step in steps:

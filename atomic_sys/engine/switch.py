@@ -7,9 +7,9 @@ Files first, then the running service: it goes on undisturbed until everything i
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from atomic_sys.engine.declared import Confirm
 from atomic_sys.engine.host_files import HostFilePlan
 from atomic_sys.engine.operations import (
-    Confirm,
     CreateTmpfiles,
     Operation,
     Plan,

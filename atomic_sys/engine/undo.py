@@ -8,6 +8,7 @@ it is recorded before the deed. What came from somebody else since then stays.
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from atomic_sys.engine.declared import RemoveState
 from atomic_sys.engine.operations import (
     Disable,
     Reenable,
@@ -84,5 +85,12 @@ Undo: TypeAlias = (
 )
 # What a plan consists of that is finished after a crash instead of taken back.
 Removal: TypeAlias = (
-    Stop | Disable | Reload | RemoveFile | RemoveEmptyDirectory | RemoveTree | RemoveTmpfiles
+    Stop
+    | Disable
+    | Reload
+    | RemoveFile
+    | RemoveEmptyDirectory
+    | RemoveTree
+    | RemoveTmpfiles
+    | RemoveState
 )

@@ -5,9 +5,7 @@ import os
 from functools import partial
 
 from atomic_sys import log
-from atomic_sys.engine.health import Unhealthy, confirm
 from atomic_sys.engine.operations import (
-    Confirm,
     CreateTmpfiles,
     Disable,
     Enable,
@@ -93,15 +91,6 @@ def _(operation: Reenable, tools: Tools, undo: UndoLog) -> None:
 def _(operation: StartDependents, tools: Tools, _undo: UndoLog) -> None:
     for unit in operation.units:
         tools.manager.start(unit, timeout=tools.start_timeout)
-
-
-@perform.register
-def _(operation: Confirm, tools: Tools, _undo: UndoLog) -> None:
-    try:
-        confirm(operation, tools.manager)
-    except Unhealthy:
-        last_words(operation.unit, tools)
-        raise
 
 
 @perform.register

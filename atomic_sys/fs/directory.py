@@ -8,6 +8,7 @@ import contextlib
 import ctypes
 import errno
 import os
+import secrets
 import stat
 from collections.abc import Iterator
 
@@ -17,6 +18,7 @@ _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW
 _SYS_OPENAT2 = 437  # the same on every architecture
 _RESOLVE_BENEATH = 0x08
 _RESOLVE_IN_ROOT = 0x10
+_DEPTH = 64  # directories that are open at once while a tree is removed
 _OPEN_TREE_RETRIES = 16  # openat2 says EAGAIN when a rename races with `..`
 
 
@@ -127,8 +129,8 @@ def read_link(dfd: int, name: str) -> str | None:
 def remove_tree(dfd: int, name: str) -> None:
     """Remove whatever has this name, with all that is below it; nothing is fine too.
 
-    Links are removed, not followed; a file system mounted below is an error (EBUSY).
-    Raises OSError.
+    Links are removed, not followed; a file system mounted below is an error (EBUSY). Directories
+    may be nested as deep as whoever made them liked. Raises OSError.
     """
     try:
         info = os.stat(component(name), dir_fd=dfd, follow_symlinks=False)
@@ -137,12 +139,26 @@ def remove_tree(dfd: int, name: str) -> None:
     if not stat.S_ISDIR(info.st_mode):
         os.unlink(name, dir_fd=dfd)
         return
-    with opened(dfd, name) as below:
-        with os.scandir(below) as entries:
-            names = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
-        for child, is_directory in names:
-            if is_directory:
-                remove_tree(below, child)
-            else:
-                os.unlink(child, dir_fd=below)
+    with opened(dfd, name) as top:
+        while _empty(top, top, _DEPTH):
+            pass  # what was too deep has been moved up
     os.rmdir(name, dir_fd=dfd)
+
+
+def _empty(top: int, dfd: int, depth: int) -> bool:
+    """Remove what is in a directory; whether directories at the limit were moved to `top`."""
+    moved = False
+    with os.scandir(dfd) as entries:
+        names = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
+    for name, is_directory in names:
+        if not is_directory:
+            os.unlink(name, dir_fd=dfd)
+            continue
+        if depth == 0:
+            os.rename(name, f".{secrets.token_hex(8)}", src_dir_fd=dfd, dst_dir_fd=top)
+            moved = True
+            continue
+        with opened(dfd, name) as below:
+            moved |= _empty(top, below, depth - 1)
+        os.rmdir(name, dir_fd=dfd)
+    return moved

@@ -94,8 +94,8 @@ class Command:
 def run_attached(argv: Sequence[str], *, directory: str | None = None) -> int:
     """Run a program on our own stdin, stdout and stderr, and wait for it, however long it takes.
 
-    It gets the interrupts of the terminal, and a SIGTERM of ours. Returns its exit status, for a
-    signal 128 and its number, as shells have it. Raises CommandFailed when it cannot be started.
+    It gets the interrupts of the terminal, and our SIGTERM and SIGHUP. Returns its exit status, for
+    a signal 128 and its number, as shells have it. Raises CommandFailed when it cannot be started.
     """
     try:
         child = subprocess.Popen(list(argv), cwd=directory, env=_attached_environment())
@@ -103,10 +103,10 @@ def run_attached(argv: Sequence[str], *, directory: str | None = None) -> int:
         raise CommandFailed(f"{argv[0]} is not installed") from None
     except OSError as error:
         raise CommandFailed(f"cannot run {argv[0]}: {error.strerror}") from error
-    before = {
-        signal.SIGINT: signal.signal(signal.SIGINT, signal.SIG_IGN),
-        signal.SIGTERM: signal.signal(signal.SIGTERM, lambda *_: child.terminate()),
-    }
+    before = {signal.SIGINT: signal.signal(signal.SIGINT, signal.SIG_IGN)}
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup(1)
+            before[number] = signal.signal(number, lambda number, _: child.send_signal(number))
     try:
         status = child.wait()
     finally:

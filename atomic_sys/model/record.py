@@ -9,8 +9,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from atomic_sys.model import strict_json
+from atomic_sys.model import hooks, strict_json
 from atomic_sys.model.health import DataVersion, Health
+from atomic_sys.model.hooks import Hook
 from atomic_sys.model.strict_json import (
     InvalidJson,
     Json,
@@ -51,6 +52,9 @@ class Record:
     verdict: Json = None  # of the policy, at install time (contract section 5)
     health: Health | None = None
     data_version: DataVersion | None = None
+    state: tuple[str, ...] = ()  # what the image declares to outlive the container
+    hooks: Mapping[Hook, tuple[str, ...]] = field(default_factory=dict)
+    checksums: Mapping[str, str] = field(default_factory=dict)  # sha256 of NAME.N/config.json, ...
     from_predecessor: bool = False  # its `values` do not say which of them the user chose
     unknown: Mapping[str, Json] = field(default_factory=dict)
 
@@ -86,6 +90,9 @@ class Record:
             "verdict": self.verdict,
             "health": None if self.health is None else self.health.to_json(),
             "data-version": None if self.data_version is None else self.data_version.to_json(),
+            "state": list(self.state),
+            "hooks": hooks.to_json(self.hooks),
+            "checksums": dict(self.checksums),
         }
         return json.dumps(body, indent=4).encode() + b"\n"
 
@@ -116,6 +123,9 @@ class Record:
             verdict=body.get("verdict"),
             health=None if health is None else Health.from_json(health, f"{what}: health"),
             data_version=None if data is None else DataVersion.from_json(data, what),
+            state=as_strings(body.get("state"), f"{what}: state"),
+            hooks=hooks.parse(body.get("hooks") or {}, f"{what}: hooks"),
+            checksums=as_string_map(body.get("checksums"), f"{what}: checksums"),
             from_predecessor="user-values" not in body,
             unknown={key: value for key, value in body.items() if key not in _KNOWN},
         )
@@ -144,6 +154,9 @@ _KNOWN = frozenset((
     "verdict",
     "health",
     "data-version",
+    "state",
+    "hooks",
+    "checksums",
 ))
 
 

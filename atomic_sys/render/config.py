@@ -10,6 +10,7 @@ import json
 import posixpath
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 
 from atomic_sys.errors import AtomicSysError
 from atomic_sys.model import strict_json
@@ -30,19 +31,40 @@ class Config:
     bind_sources: tuple[str, ...]
 
 
-def check(document: bytes, path: str) -> Config:
+class Root(Enum):
+    """Whose the files of the root are."""
+
+    SHARED = "the store's own"
+    OWN = "copies, which may be written to"
+
+
+def check(document: bytes, path: str, files: Root = Root.SHARED) -> Config:
     """Check a config.json; `path` names it in the error. An empty object is accepted.
 
     Raises InvalidConfig.
     """
     body = _parse(document, path)
-    if body:
+    if body and files is Root.SHARED:
         root = body.get("root")
         if not isinstance(root, dict) or root.get("readonly") is not True:
             raise InvalidConfig("Invalid configuration file.  Only readonly images are supported")
         if root.get("path") != ROOTFS:
             raise InvalidConfig("Invalid configuration file.  Path must be 'rootfs'")
     return Config(document=document, bind_sources=_bind_sources(body, path))
+
+
+def is_writable(config: Config) -> bool:
+    """Whether the container may write to its root."""
+    root = _parse(config.document, "config.json").get("root")
+    return not isinstance(root, dict) or root.get("readonly") is not True
+
+
+def bind_sources(document: bytes, path: str) -> tuple[str, ...]:
+    """The absolute sources of the bind mounts, of a config whose root may be anywhere.
+
+    Raises InvalidConfig.
+    """
+    return _bind_sources(_parse(document, path), path)
 
 
 def with_root(config: Config, root: str) -> Config:

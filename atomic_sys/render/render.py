@@ -11,13 +11,14 @@ from dataclasses import dataclass, field
 from atomic_sys.model.image_config import ImageConfig
 from atomic_sys.model.names import ContainerName
 from atomic_sys.model.strict_json import Json
-from atomic_sys.render import config, defaults, hostfiles, tmpfiles, unit, values
-from atomic_sys.render.config import Config
+from atomic_sys.render import config, defaults, hostfiles, tmpfiles, typed, unit, values
+from atomic_sys.render.config import Config, Root
 from atomic_sys.render.defaults import Payload, Placement, Service
 from atomic_sys.render.escape import Target
 from atomic_sys.render.exports import Exports
 from atomic_sys.render.host_facts import HostFacts
 from atomic_sys.render.hostfiles import HostEntry, HostFiles
+from atomic_sys.render.limits import TemplateError
 from atomic_sys.render.runtime_commands import Runtime, RuntimeFeature
 from atomic_sys.render.settings import Settings
 from atomic_sys.render.template import Syntax, Template, substitute
@@ -73,6 +74,7 @@ class RenderRequest:
     uuid: str
     user_values: Mapping[str, str] = field(default_factory=dict)
     remote_rootfs: str | None = None
+    files: Root = Root.SHARED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,7 +192,7 @@ def _config(request: RenderRequest, decided: Values) -> Config:
             }
             own = _own_template("config.json.j2", request.templates.config, Target.JSON)
             document = own.render(decided.all, dict(decided.typed) | names).encode()
-    checked = config.check(document, f"{request.destination}/config.json")
+    checked = config.check(document, f"{request.destination}/config.json", request.files)
     if request.remote_rootfs is None:
         return checked
     return config.with_root(checked, request.remote_rootfs)
@@ -244,8 +246,16 @@ def _tmpfiles(
 def _state(
     settings: Settings, decided: Values, volumes: tuple[OwnedDirectory, ...]
 ) -> tuple[str, ...]:
-    """The directories that hold what must outlive the container, as far as the image says so."""
-    declared = [substitute("manifest.json", path, decided.all) for path in settings.state]
+    """The directories that hold what must outlive the container, as far as the image says so.
+
+    Raises TemplateError for what is no path any more once its values are filled in.
+    """
+    declared = []
+    for path in settings.state:
+        try:
+            declared.append(typed.checked_path(substitute("manifest.json", path, decided.all)))
+        except ValueError as error:
+            raise TemplateError(f"manifest.json: state: {error}") from None
     return tuple(dict.fromkeys(declared + [directory.path for directory in volumes]))
 
 

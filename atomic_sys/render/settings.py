@@ -11,8 +11,9 @@ from enum import Enum
 from typing import TypeVar
 
 from atomic_sys.errors import AtomicSysError, UsageError
-from atomic_sys.model import strict_json
+from atomic_sys.model import hooks, strict_json
 from atomic_sys.model.health import DataVersion, Health
+from atomic_sys.model.hooks import Hook
 from atomic_sys.model.strict_json import (
     InvalidJson,
     Json,
@@ -70,7 +71,7 @@ class Settings:
     readiness: Readiness | None = None
     state: tuple[str, ...] = ()
     data_version: DataVersion | None = None
-    hooks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    hooks: Mapping[Hook, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def names(self) -> frozenset[str]:
@@ -104,7 +105,7 @@ def parse(document: bytes, image: str) -> Settings:
             readiness=body.get("readiness", _readiness, None),
             state=body.get("state", _paths, ()),
             data_version=body.get("dataVersion", DataVersion.from_json, None),
-            hooks=body.get("hooks", _hooks, {}),
+            hooks=body.get("hooks", hooks.parse, {}),
         )
     except (InvalidJson, UsageError) as error:
         raise InvalidSettings(image, str(error)) from None
@@ -217,10 +218,3 @@ def _paths(value: Json, what: str) -> tuple[str, ...]:
         )
     except ValueError as error:
         raise InvalidJson(f"{what}: {error}") from None
-
-
-def _hooks(value: Json, what: str) -> Mapping[str, tuple[str, ...]]:
-    return {
-        name: as_strings(command, f"{what}.{name}")
-        for name, command in as_object(value, what).items()
-    }

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from atomic_sys.engine.observe import all_deployments, installed
+from atomic_sys.engine.report import Report
 from atomic_sys.errors import AtomicSysError, NotFound, UsageError, doing
 from atomic_sys.host import Host
 from atomic_sys.log import warn
@@ -114,16 +115,30 @@ def delete_images(names: Iterable[ImageName], host: Host) -> None:
             host.store.delete_image(name)
 
 
-def prune_images(host: Host) -> PruneReport:
-    """Free what no image and no deployment needs, and what mounts that are gone have left.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pruned:
+    """What was removed: from the store, and of old deployments, which are called NAME.N."""
 
-    Raises Damaged, Busy, OSError.
+    store: PruneReport
+    deployments: tuple[str, ...]
+
+
+def prune_images(host: Host, report: Report) -> Pruned:
+    """Free what no image and no deployment needs, and what mounts and runs that are gone have left.
+
+    Deployments that are more than the host keeps go first. Raises Damaged, Busy, OSError.
     """
+    # Here since a list of images needs nothing of what these do.
+    from atomic_sys.verbs.collecting import collect_every
+    from atomic_sys.verbs.run_once import clean_runs
+
     clean_mounts(host)
+    clean_runs(host)
+    collected = tuple(collect_every(host, report))
     kept = {
         deployment.record.commit
         for container in installed(host.root, host.paths)
         for deployment in all_deployments(host.root, host.paths, container)
         if deployment.record is not None
     }
-    return host.store.prune(keep=kept)
+    return Pruned(store=host.store.prune(keep=kept), deployments=collected)

@@ -27,6 +27,7 @@ from atomic_sys.model.source import RegistrySource, Source, StoredSource
 from atomic_sys.render.render import Rendered
 from atomic_sys.render.unit import Ordering
 from atomic_sys.store.store import Store
+from atomic_sys.verbs.run_once import wants_to_run_once
 from atomic_sys.verbs.support import claimed, locate, make_judge, make_view, parse_image
 
 
@@ -46,13 +47,17 @@ class Install:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InstallResult:
-    """What came of it; `plan` is None when the container was there already."""
+    """What came of it; `plan` is None when the container was there already.
+
+    `once`: nothing is installed, since the image wants to be run once.
+    """
 
     name: ContainerName
     image: str
     pulled: Pulled | None
     plan: Plan | None
     deployment: str
+    once: bool = False
 
 
 def install(request: Install, host: Host, report: Report) -> InstallResult:
@@ -66,8 +71,12 @@ def install(request: Install, host: Host, report: Report) -> InstallResult:
         state = observe(host.root, host.paths, name)
         if state.installed is not None:
             return _already(request, state.installed)
-        _check_free(state, host)
         pulled = find_image(source, request.image, host, report)
+        if wants_to_run_once(pulled, host):
+            return InstallResult(
+                name=name, image=request.image, pulled=pulled, plan=(), deployment="", once=True
+            )
+        _check_free(state, host)
         wanted = _wanted(request, state, pulled, host)
         plan = plan_install(wanted, host.paths, partial(is_free, host.root))
         if not request.dry_run:
@@ -170,4 +179,6 @@ def make_record(typed: str, pulled: Pulled, rendered: Rendered, store: Store) ->
         verdict=verdict.as_json(typed),
         health=settings.health or image_config.parse(store.config(image)).health,
         data_version=settings.data_version,
+        state=rendered.state,
+        hooks=settings.hooks,
     )

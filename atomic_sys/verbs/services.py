@@ -12,6 +12,7 @@ from atomic_sys.fs.process import run_attached
 from atomic_sys.host import Host
 from atomic_sys.model.names import ContainerName
 from atomic_sys.render import config
+from atomic_sys.render.config import Config
 from atomic_sys.verbs.support import START_TIMEOUT
 
 _MADE_BELOW = ("/run/", "/var/run/")  # mount sources that a boot has removed
@@ -89,14 +90,19 @@ def run(name: ContainerName, execution: Execution, host: Host) -> int:
         execution.command,
         terminal=execution.terminal,
     )
-    for source in own.bind_sources:
-        if source.startswith(_MADE_BELOW):
-            os.makedirs(source, exist_ok=True)
+    make_sources(own)
     with tempfile.TemporaryDirectory(prefix=f"atomic-{name}.") as bundle:
         with open(os.path.join(bundle, "config.json"), "xb") as stream:
             stream.write(own.document)
         identity = f"{name}-run-{os.getpid()}"
         return run_attached([_runtime(found, host), "run", "--bundle", bundle, identity])
+
+
+def make_sources(own: Config) -> None:
+    """Make the directories to be mounted that a boot has removed. Raises OSError."""
+    for source in own.bind_sources:
+        if source.startswith(_MADE_BELOW) and not os.path.exists(source):
+            os.makedirs(source, exist_ok=True)
 
 
 def show_logs(name: ContainerName, options: Sequence[str], host: Host) -> int:

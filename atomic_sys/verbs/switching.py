@@ -150,9 +150,10 @@ def perform(fill: Plan, switch: Switch, host: Host, transaction: Transaction, wa
         attempt(restart, transaction.tools)
 
 
-def collect(name: ContainerName, keep: Callable[[int], bool], transaction: Transaction, host: Host
-            ) -> None:  # fmt: skip
-    """Remove the deployments that are not kept, unless a live process still uses them."""
+def collect(
+    name: ContainerName, keep: Callable[[int], bool], transaction: Transaction, host: Host
+) -> tuple[str, ...]:
+    """Remove the deployments that are not kept, unless a live process uses them; returns them."""
     deployments = [n for n in observe(host.root, host.paths, name).deployments if not keep(n)]
     roots = live.mounted_roots() if deployments and host.manager.online else frozenset()
     removals = []
@@ -164,6 +165,7 @@ def collect(name: ContainerName, keep: Callable[[int], bool], transaction: Trans
             removals.append(RemoveTree(directory=host.paths.checkouts, name=deployment))
     if removals:
         finish(tuple(removals), transaction.tools, transaction.journal, "collection")
+    return tuple(removal.name for removal in removals)
 
 
 def next_state(now: Current) -> ContainerState:

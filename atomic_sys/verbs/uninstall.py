@@ -1,28 +1,47 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """`atomic uninstall NAME` and `atomic containers delete NAME...`."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 
 from atomic_sys import log
-from atomic_sys.engine import dependents
+from atomic_sys.engine import dependents, purge
 from atomic_sys.engine.apply import finish
+from atomic_sys.engine.declared_steps import HookFailed
 from atomic_sys.engine.observe import Installed, find, installed, observe, require
+from atomic_sys.engine.operations import Plan
 from atomic_sys.engine.plan import plan_uninstall
 from atomic_sys.engine.report import Report
+from atomic_sys.engine.state_rules import StatePath
 from atomic_sys.errors import AtomicSysError, doing
 from atomic_sys.host import Host
+from atomic_sys.model.hooks import Hook
 from atomic_sys.model.names import ContainerName
+from atomic_sys.verbs.hooks import plan_hook, run_hook
 from atomic_sys.verbs.support import claimed
 
 
-def uninstall(name: ContainerName, host: Host, report: Report) -> None:
-    """Remove a container; its state and its image stay.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Uninstall:
+    """What is asked for; `purged` are the paths whose removal was agreed to.
 
-    It can be tried again until all is gone. Raises NotFound, or AtomicSysError.
+    `force`: a hook that fails is no reason to keep the container.
+    """
+
+    purged: Collection[str] = ()
+    force: bool = False
+    dry_run: bool = False
+
+
+def uninstall(name: ContainerName, request: Uninstall, host: Host, report: Report) -> Plan:
+    """Remove a container; its image stays, and so does its state but for what is purged.
+
+    It can be tried again until all is gone. Returns what was, or with `dry_run` would be, done.
+    Raises NotFound, or AtomicSysError.
     """
     with doing(f"uninstalling {name}"), claimed(host, name, report) as transaction:
         if transaction.recovered and find(host.root, host.paths, name) is None:
-            return  # that was the rest of an uninstallation
+            return ()  # that was the rest of an uninstallation
         found = require(host.root, host.paths, name)
         if found.preinstalled:
             raise AtomicSysError(
@@ -30,9 +49,39 @@ def uninstall(name: ContainerName, host: Host, report: Report) -> None:
             )
         if others := dependents.running(name.unit, host.manager)[1:]:
             log.note(f"{', '.join(others)}: stopped too, since it requires {name.unit}")
+        agreed = [
+            state.removal()
+            for state in state_of(found, host)
+            if state.kept is None and state.path in request.purged
+        ]
         state = observe(host.root, host.paths, name)
-        plan = plan_uninstall(found, state, host.paths)
-        finish(plan, transaction.tools, transaction.journal, "uninstall")
+        plan = plan_uninstall(found, state, host.paths, agreed)
+        hook = plan_hook(found, Hook.UNINSTALL, host)
+        if not request.dry_run:
+            try:
+                run_hook(hook, transaction)
+            except HookFailed as error:
+                if not request.force:
+                    error.hint = f"atomic uninstall --force {name} uninstalls it all the same"
+                    raise
+                log.warn(str(error))
+            finish(plan, transaction.tools, transaction.journal, "uninstall")
+    return (*hook, *plan)
+
+
+def state_of(
+    container: Installed, host: Host, gone: Collection[ContainerName] = ()
+) -> tuple[StatePath, ...]:
+    """What the container's image declares as its state, and why which of it has to stay.
+
+    `gone` are other containers that are removed before it. Raises OSError.
+    """
+    others = [
+        one
+        for one in installed(host.root, host.paths)
+        if one.name != container.name and one.name not in gone
+    ]
+    return purge.declared_state(container, others, host.root, host.paths)
 
 
 def find_all(names: Sequence[str], host: Host) -> tuple[Installed, ...]:

@@ -21,11 +21,14 @@ from atomic_sys.engine.switch import Switch, Texts
 from atomic_sys.errors import AtomicSysError, UsageError, doing
 from atomic_sys.host import Host
 from atomic_sys.model.health import can_read
+from atomic_sys.model.hooks import Hook
 from atomic_sys.model.names import ContainerName
 from atomic_sys.model.record import RECORD_NAME, Record
 from atomic_sys.model.source import StoredSource
 from atomic_sys.render.render import Rendered, known_names
 from atomic_sys.render.values import FORCED, OVERRIDABLE
+from atomic_sys.verbs.collecting import collect_old
+from atomic_sys.verbs.hooks import plan_hook, run_hook
 from atomic_sys.verbs.install import make_record
 from atomic_sys.verbs.state import save_state
 from atomic_sys.verbs.support import (
@@ -41,7 +44,6 @@ from atomic_sys.verbs.switching import (
     Current,
     RolledBack,
     Way,
-    collect,
     current,
     host_look,
     next_state,
@@ -108,10 +110,13 @@ def update(name: ContainerName, request: Update, host: Host, report: Report) -> 
                 _result(now, Status.NOT_UPDATED, pulled), reason="this image failed before"
             )
         fill, switch = _wanted(now, request, values, pulled, host)
+        hook = plan_hook(now.installed, Hook.PRE_UPDATE, host)
         if request.dry_run:
-            return replace(_result(now, Status.NOT_UPDATED, pulled), plan=plan(fill, switch, host))
+            all_of_it = (*hook, *plan(fill, switch, host))
+            return replace(_result(now, Status.NOT_UPDATED, pulled), plan=all_of_it)
+        run_hook(hook, transaction)
         _switch(fill, switch, request, host, transaction)
-        collect(name, lambda n: n in (now.number, switch.number), transaction, host)
+        collect_old(name, transaction, host)
     return replace(_result(now, Status.UPDATED_NOW, pulled), after=digest.hex)
 
 

@@ -87,7 +87,7 @@ def test_errors_are_one_line_with_the_contracts_code(
 def test_every_verb_module_is_in_the_table() -> None:
     directory = Path(__file__).parents[3] / "atomic_sys" / "cli"
     helpers = {"__init__", "parser", "options", "opening", "output", "progress", "arguments",
-               "checking", "plan_output", "copying"}  # fmt: skip
+               "checking", "plan_output", "copying", "purging"}  # fmt: skip
     assert {p.stem for p in directory.glob("*.py")} - helpers == {verb.module for verb in VERBS}
     for verb in VERBS:
         importlib.import_module(f"atomic_sys.cli.{verb.module}")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from atomic_sys.engine.declared import RemoveState
 from atomic_sys.engine.host_files import (
     HostFileConflict,
     HostFilePlan,
@@ -136,7 +137,8 @@ def test_an_uninstallation_has_its_order() -> None:
         host_files={"/etc/a": "1", "/usr/b": "0"}, host_directories=("/srv/a", "/srv/a/b"),
         runtime="/usr/bin/crun",
     )  # fmt: skip
-    plan = plan_uninstall(found, there(found, 0, 1, files=True), PATHS)
+    purged = [RemoveState(base="/srv", path="a/b/data")]
+    plan = plan_uninstall(found, there(found, 0, 1, files=True), PATHS, purged)
     assert [step.describe() for step in plan] == [
         "stop etcd.service",
         "disable etcd.service",
@@ -146,6 +148,7 @@ def test_an_uninstallation_has_its_order() -> None:
         "reload systemd",
         "remove what /etc/tmpfiles.d/etcd.conf lists for removal",
         "remove /etc/tmpfiles.d/etcd.conf",
+        "remove the state /srv/a/b/data",
         "remove /etc/a",
         "remove /usr/b",
         "remove /srv/a/b if it is empty",

@@ -103,6 +103,22 @@ def test_links_stay_inside_the_root(here: int, tmp_path: Path) -> None:
         pass
 
 
+def test_a_tree_deeper_than_any_path_is_removed(here: int, tmp_path: Path) -> None:
+    (tmp_path / "outside").write_text("stays")
+    os.mkdir("top", dir_fd=here)
+    with directory.opened(here, "top") as top:
+        fd = os.dup(top)
+        for _ in range(3000):
+            os.mkdir("d", dir_fd=fd)
+            os.symlink("/etc", "link", dir_fd=fd)
+            below = os.open("d", os.O_RDONLY | os.O_DIRECTORY, dir_fd=fd)
+            os.close(fd)
+            fd = below
+        os.close(fd)
+    directory.remove_tree(here, "top")
+    assert os.listdir(here) == ["outside"]
+
+
 def test_remove_tree(here: int, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out/kept").write_text("")

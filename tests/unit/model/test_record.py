@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from atomic_sys.model.hooks import Hook
 from atomic_sys.model.record import Record
 from atomic_sys.model.strict_json import InvalidJson
 
@@ -26,6 +27,9 @@ FULL = Record(
     source="docker://example.com/etcd:3",
     signers=("F" * 40,),
     verdict={"accepted": True, "requirements": [1, None]},
+    state=("/var/lib/etcd",),
+    hooks={Hook.UNINSTALL: ("/bin/sh", "-c", "leave")},
+    checksums={"config.json": "4" * 64},
     unknown={"future": {"a": [1]}},
 )
 # As `atomic install` 1.22 wrote it.
@@ -53,6 +57,7 @@ def test_the_predecessors_record_is_read() -> None:
     assert record.user_values == {}
     assert (record.has_service, record.runtime, record.signers) == (True, "/bin/runc", ())
     assert record.verdict is None
+    assert (record.state, record.hooks, record.checksums) == ((), {}, {})
     written = json.loads(record.to_json())
     read = json.loads(PREDECESSOR)
     assert set(read) <= set(written)
@@ -80,6 +85,7 @@ def test_host_files_come_with_their_directories() -> None:
         {"installed-files": ["relative"]}, {"installed-files": ["/a/../../etc/passwd"]},
         {"installed-files-checksum": {"../x": "0"}},
         {"installed-directories": ["../x"]}, {"installed-directories": ["/a/../b"]},
+        {"state": "x"}, {"hooks": {"never": ["a"]}}, {"checksums": {"config.json": 1}},
     ],
 )  # fmt: skip
 def test_what_no_record_can_say_is_refused(change: dict[str, object]) -> None:

@@ -6,6 +6,7 @@ import json
 import pytest
 
 from atomic_sys.model.health import DataVersion, Health
+from atomic_sys.model.hooks import Hook
 from atomic_sys.model.strict_json import Json
 from atomic_sys.render.exports import LIMITS, Exports
 from atomic_sys.render.limits import TemplateError
@@ -93,7 +94,7 @@ def test_everything_that_a_manifest_may_say() -> None:
         readiness=Readiness.COMMAND,
         state=("/var/lib/x", "$STATE_DIRECTORY/y"),
         data_version=DataVersion(reads=(1, 2), writes=2),
-        hooks={"pre-update": ("/bin/dump",)},
+        hooks={Hook.PRE_UPDATE: ("/bin/dump",)},
     )
     assert settings.all_defaults() == {"A": "1", "N": "7", "PORT": "80", "L": '["a"]'}
     assert settings.names == {"A", "N", "PORT", "L", "PLAIN"}
@@ -125,7 +126,12 @@ def test_a_manifest_without_defaults() -> None:
         {"readiness": "soon"},
         {"state": ["relative"]},
         {"dataVersion": {"reads": "1", "writes": 1}},
-        {"hooks": {"a": "b"}},
+        {"hooks": {"pre-update": "b"}},
+        {"hooks": {"pre-update": []}},
+        {"hooks": {"pre-update": [""]}},
+        {"hooks": {"uninstall": ["a\0b"]}},
+        {"hooks": {"preupdate": ["a"]}},
+        {"hooks": ["a"]},
         {"version": ["1"]},
     ],
 )

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""A command inside a running container, which has its time and of which nothing stays behind.
+
+The runtime that executes it is not its parent: whoever kills that alone leaves the command alive.
+So the runtime tells its pid, and all of its session goes. Source: runc-exec(8), `--pid-file`.
+"""
+
+import contextlib
+import os
+import select
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Sequence
+
+from atomic_sys.errors import AtomicSysError
+from atomic_sys.fs.process import clean_environment
+
+_KEPT = 16 << 10  # bytes of its output: the end of it
+_READ = 64 << 10  # bytes at once
+_GLANCE = 0.1  # seconds between two looks whether it has ended, while others hold its output open
+
+
+class Failed(AtomicSysError):
+    """It could not be run, took too long, or said no; `lines` are the end of what it said."""
+
+    def __init__(self, message: str, lines: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.lines = lines
+
+
+def execute(runtime: str, container: str, command: Sequence[str], limit: float) -> None:
+    """Run the command in the container; return when it ended with 0. `limit` is in seconds.
+
+    Raises Failed otherwise. An interrupt ends the command too.
+    """
+    with tempfile.TemporaryDirectory(prefix="atomic-exec.") as directory:
+        pid_file = os.path.join(directory, "pid")
+        try:
+            child = subprocess.Popen(
+                [runtime, "exec", "--pid-file", pid_file, container, *command],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                env=clean_environment(),
+            )
+        except OSError as error:
+            raise Failed(f"cannot run {runtime}: {error.strerror}") from error
+        tail = _Tail()
+        with child:
+            try:
+                in_time = _follow(child, tail, time.monotonic() + limit)
+            finally:
+                _end(child, pid_file)
+    if not in_time:
+        raise tail.failure(f"took longer than {limit:g} seconds")
+    if child.returncode != 0:
+        raise tail.failure(f"exit status {child.returncode}")
+
+
+class _Tail:
+    """The end of an output."""
+
+    def __init__(self) -> None:
+        self._bytes = b""
+
+    def add(self, piece: bytes) -> None:
+        self._bytes = (self._bytes + piece)[-_KEPT:]
+
+    def failure(self, what: str) -> Failed:
+        text = self._bytes.decode("utf-8", "replace")
+        lines = tuple(line.rstrip() for line in text.splitlines() if line.strip())
+        return Failed(f"{what}: {lines[-1]}" if lines else what, lines)
+
+
+def _follow(child: subprocess.Popen[bytes], tail: _Tail, deadline: float) -> bool:
+    """Read what it says until it ends; whether it did in time.
+
+    What it has started may hold its output open, and go on; that is not waited for.
+    """
+    stream = child.stdout
+    while stream is not None:
+        ended = child.poll() is not None
+        ready, _, _ = select.select([stream], [], [], 0 if ended else _GLANCE)
+        piece = os.read(stream.fileno(), _READ) if ready else b""
+        tail.add(piece)
+        if ended or (ready and not piece):
+            break
+        if time.monotonic() >= deadline:
+            return False
+    try:
+        child.wait(max(0.0, deadline - time.monotonic()))
+    except subprocess.TimeoutExpired:
+        return False
+    return True
+
+
+def _end(child: subprocess.Popen[bytes], pid_file: str) -> None:
+    """Kill a command that has not ended, with the session that the runtime made for it."""
+    if child.poll() is not None:
+        return
+    with contextlib.suppress(OSError, ValueError), open(pid_file, encoding="ascii") as stream:
+        pid = int(stream.read(32))
+        if os.getsid(pid) == pid:  # not a number that somebody else has by now
+            os.killpg(pid, signal.SIGKILL)
+    child.kill()
