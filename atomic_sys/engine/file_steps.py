@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from atomic_sys import log
 from atomic_sys.engine import protection
+from atomic_sys.engine.observe import ROOTFS
 from atomic_sys.engine.operations import (
     CheckOut,
     InstallHostFile,
@@ -221,7 +222,7 @@ def _(operation: RemoveTree, tools: Tools, _undo: UndoLog) -> None:
 def _release(operation: RemoveTree, tools: Tools) -> None:
     """A deployment is protected by a mount, and so may be what is removed of one that failed."""
     path = os.path.join(tools.root_path, operation.directory.lstrip("/"))
-    whole = operation.name != protection.ROOTFS
+    whole = operation.name != ROOTFS
     protection.release(os.path.join(path, operation.name) if whole else path)
 
 

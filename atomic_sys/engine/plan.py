@@ -12,7 +12,7 @@ from typing import TypeAlias
 from atomic_sys.engine import kept_files
 from atomic_sys.engine.declared import RemoveState
 from atomic_sys.engine.host_files import HostFilePlan, missing_parents
-from atomic_sys.engine.observe import DROP_IN_NAME, Installed, NameState
+from atomic_sys.engine.observe import DROP_IN_NAME, ROOTFS, Installed, NameState
 from atomic_sys.engine.operations import (
     CheckOut,
     CreateTmpfiles,
@@ -53,7 +53,7 @@ SECRET_MODE = 0o600  # of a file with values that are not to be shown
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """A deployment that is to be installed."""
+    """A deployment that is to be installed; `rootfs` is the path of its files elsewhere."""
 
     name: ContainerName
     number: int
@@ -64,6 +64,7 @@ class Wanted:
     enable: bool = True
     start: bool = False
     drop_in: str | None = None
+    rootfs: str | None = None
 
 
 def deployment_path(paths: Paths, name: ContainerName, number: int) -> str:
@@ -100,7 +101,9 @@ def fill_deployment(wanted: Wanted, paths: Paths, before: Before = _nothing) -> 
     operations: list[Operation] = [
         MakeDirectory(directory=paths.checkouts, name=f"{name}.{wanted.number}")
     ]
-    if rendered.unit is not None:
+    if wanted.rootfs is not None:
+        operations.append(SwapLink(directory=path, name=ROOTFS, target=wanted.rootfs))
+    elif rendered.unit is not None:
         operations.append(CheckOut(image=wanted.image, directory=path))
     files = [("config.json", rendered.config, secret)]
     files += [(own, text, 0o644) for own, _, text in _texts(wanted, paths)]
@@ -139,7 +142,7 @@ def _activation(wanted: Wanted, paths: Paths, is_free: Callable[[str], bool]) ->
                 missing=made_by_tmpfiles(rendered.tmpfiles, is_free),
             )
         )
-    if rendered.unit is not None:  # when the sources of its mounts are there
+    if rendered.unit is not None and wanted.rootfs is None:  # when what it mounts is there
         operations.append(Protect(directory=deployment_path(paths, name, wanted.number)))
     if rendered.unit is not None and wanted.start:
         runtime = wanted.record.runtime

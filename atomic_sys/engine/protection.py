@@ -17,14 +17,14 @@ import os
 from collections.abc import Iterator
 
 from atomic_sys.engine import mount_points
+from atomic_sys.engine.observe import ROOTFS
 from atomic_sys.fs import mount, namespace
 from atomic_sys.fs.atomic import read_file
-from atomic_sys.fs.directory import exists, open_root, opened
+from atomic_sys.fs.directory import exists, open_root, opened, read_link
 from atomic_sys.fs.mount import MountAttribute
 from atomic_sys.model import strict_json
 from atomic_sys.model.strict_json import InvalidJson
 
-ROOTFS = "rootfs"
 _CONFIG = "config.json"
 _LIMIT = 4 << 20  # bytes of a config.json
 _DEV: tuple[str, ...] = ("dev",)
@@ -43,6 +43,8 @@ def _protect(deployment: str) -> str | None:
     try:
         if not exists(directory, ROOTFS):
             return "it has no root file system"
+        if read_link(directory, ROOTFS) is not None:
+            return "its root file system is elsewhere"
         if is_protected(deployment):
             return None
         document = read_file(directory, _CONFIG, _LIMIT) or b""

@@ -11,12 +11,14 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from atomic_sys import log
 from atomic_sys.engine import mount_points, protection
 from atomic_sys.engine.drift import drift
 from atomic_sys.engine.file_steps import NO_CONTENT
 from atomic_sys.engine.host_files import FILE_LIMIT
-from atomic_sys.engine.observe import Installed, read_deployment_file
+from atomic_sys.engine.observe import ROOTFS, Installed, read_deployment_file, rootfs_path
 from atomic_sys.engine.prepare import HOST_FILES
+from atomic_sys.engine.remote_rootfs import RemoteFiles
 from atomic_sys.errors import AtomicSysError, doing
 from atomic_sys.fs.atomic import temporary_name, write_file
 from atomic_sys.fs.directory import exists, make_directories, open_directory
@@ -24,11 +26,9 @@ from atomic_sys.model.digest import Digest
 from atomic_sys.model.record import Record
 from atomic_sys.paths import Paths
 from atomic_sys.render import hostfiles
-from atomic_sys.store.compare import Comparison, Difference
+from atomic_sys.store.compare import Change, Comparison, Difference
 from atomic_sys.store.store import Store
 from atomic_sys.store.view import Tree, TreeEntry
-
-ROOTFS = protection.ROOTFS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,46 +61,68 @@ class Verifier:
 
     def needs_store(self, container: Installed) -> bool:
         """Whether objects that are to be put back are damaged. Raises NotFound, OSError."""
+        if _is_remote(container):
+            return False
         comparison = self._comparison(container)
         return not all(comparison.restorable(one) for one in self._rootfs(container))
 
     def restore(self, container: Installed) -> tuple[Finding, ...]:
         """Put back what can be; returns what still differs.
 
-        Raises AtomicSysError, OSError.
+        A root file system elsewhere is not ours to write to. Raises AtomicSysError, OSError.
         """
-        with protection.released(self.paths.inside(container.deployment)):
-            comparison = self._comparison(container)
-            for one in tuple(self._rootfs(container)):
-                if comparison.restorable(one):
-                    self._restore(comparison, container, one)
+        if _is_remote(container):
+            path = rootfs_path(self.root, container)
+            log.note(f"{path} is not of this host, and is repaired where it was made")
+        else:
+            self._restore_rootfs(container)
         for path in drift(container, self.root, self.paths):
             with doing(f"restoring {path}"):
                 self._restore_host_file(container, path)
         return self.verify(container)
 
+    def _restore_rootfs(self, container: Installed) -> None:
+        with protection.released(self.paths.inside(container.deployment)):
+            comparison = self._comparison(container)
+            for one in tuple(self._rootfs(container)):
+                if comparison.restorable(one):
+                    self._restore(comparison, container, one)
+
     def _path(self, container: Installed, one: Difference) -> str:
-        return "/".join((container.deployment, ROOTFS, *one.path))
+        return "/".join((rootfs_path(self.root, container), *one.path))
 
     def _tree(self, record: Record) -> Tree:
         return self.store.rootfs(record.commit, Digest.parse(f"sha256:{record.revision}"))
 
     def _comparison(self, container: Installed) -> Comparison:
-        document = read_deployment_file(self.root, container.deployment, "config.json") or b"{}"
         try:
             with _opened(self.root, f"{container.deployment}/{ROOTFS}") as fd:
-                made = mount_points.may_be_added(fd, document)
+                made = mount_points.may_be_added(fd, self._config(container))
         except (FileNotFoundError, NotADirectoryError):  # all of it is missing
             made = frozenset()
         return Comparison(self.store.repository, made.__contains__)
 
+    def _config(self, container: Installed) -> bytes:
+        return read_deployment_file(self.root, container.deployment, "config.json") or b"{}"
+
     def _rootfs(self, container: Installed) -> Iterator[Difference]:
         record = container.record
-        if record is None or not record.has_service or record.remote is not None:
+        if record is None or not record.has_service:
             return
         tree = self._tree(record)
+        if _is_remote(container):
+            yield from self._remote(container, tree)
+            return
         with _opened(self.root, container.deployment) as fd:
             yield from self._comparison(container).differences(tree.root, fd, ROOTFS)
+
+    def _remote(self, container: Installed, tree: Tree) -> Iterator[Difference]:
+        files = RemoteFiles(root=self.root, store=self.store)
+        path, config = rootfs_path(self.root, container), self._config(container)
+        try:
+            yield from files.differences(path, tree, config)
+        except (FileNotFoundError, NotADirectoryError):
+            yield Difference(path=(), change=Change.MISSING, wanted=tree.root)
 
     def _restore(self, comparison: Comparison, container: Installed, one: Difference) -> None:
         if not one.path and not self._has_rootfs(container):
@@ -149,6 +171,10 @@ class Verifier:
                 if hashlib.sha256(content).hexdigest() == expected:
                     return content, entry.metadata.mode
         return None, 0
+
+
+def _is_remote(container: Installed) -> bool:
+    return container.record is not None and container.record.remote is not None
 
 
 def _versions(tree: Tree, entry: TreeEntry, path: str, record: Record) -> Iterator[bytes]:

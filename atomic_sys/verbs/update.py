@@ -12,11 +12,10 @@ from atomic_sys.engine.journal_format import Header
 from atomic_sys.engine.observe import installed, observe, read_deployment_file
 from atomic_sys.engine.operations import Plan, ReplaceFile
 from atomic_sys.engine.plan import Wanted, deployment_path, fill_deployment, made_by_tmpfiles
-from atomic_sys.engine.prepare import Deployment, prepare, read_exports
-from atomic_sys.engine.pull import Pulled, judge_again, require_image
-from atomic_sys.engine.pull import pull as pull_image
+from atomic_sys.engine.prepare import Deployment, read_exports
+from atomic_sys.engine.pull import Pulled
+from atomic_sys.engine.remote_rootfs import OtherFiles
 from atomic_sys.engine.report import Report
-from atomic_sys.engine.sources import stored_identity
 from atomic_sys.engine.switch import Switch, Texts
 from atomic_sys.errors import AtomicSysError, UsageError, doing
 from atomic_sys.host import Host
@@ -24,20 +23,18 @@ from atomic_sys.model.health import can_read
 from atomic_sys.model.hooks import Hook
 from atomic_sys.model.names import ContainerName
 from atomic_sys.model.record import RECORD_NAME, Record
-from atomic_sys.model.source import StoredSource
 from atomic_sys.render.render import Rendered, known_names
 from atomic_sys.render.values import FORCED, OVERRIDABLE
 from atomic_sys.verbs.collecting import collect_old
+from atomic_sys.verbs.finding import kept_image, latest_image
 from atomic_sys.verbs.hooks import plan_hook, run_hook
 from atomic_sys.verbs.install import make_record
+from atomic_sys.verbs.remote import prepare_anywhere
 from atomic_sys.verbs.state import save_state
 from atomic_sys.verbs.support import (
     Transaction,
     claimed,
-    locate,
-    make_judge,
     make_view,
-    parse_image,
 )
 from atomic_sys.verbs.switching import (
     DEFAULT_SETTLE,
@@ -54,11 +51,15 @@ from atomic_sys.verbs.switching import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Update:
-    """What is asked for; `settle` is in seconds. `careful` passes over what failed before."""
+    """What is asked for; `settle` is in seconds. `careful` passes over what failed before.
+
+    `rootfs` is another directory with its files, as for Install.
+    """
 
     rebase: str | None = None
     values: Mapping[str, str] = field(default_factory=dict)
     unset: tuple[str, ...] = ()
+    rootfs: str | None = None
     pull: bool = True
     roll_back: bool = True
     settle: float = DEFAULT_SETTLE
@@ -100,16 +101,24 @@ def update(name: ContainerName, request: Update, host: Host, report: Report) -> 
         if now.state.held:
             return _not_updated(now, request, "it is held")
         values = _user_values(now.record, request)
-        pulled = _image(now.record, request, host, report)
+        record = replace(now.record, remote=request.rootfs or now.record.remote)
+        find = latest_image if request.pull else kept_image
+        pulled = find(record, request.rebase, host, report)
         digest = pulled.image.digest
-        if digest.hex == now.record.revision and values == now.record.user_values:
+        wanted = replace(record, revision=digest.hex, user_values=values)
+        if wanted == now.record:
             _follow(now, request, pulled, transaction)
             return _result(now, Status.UPDATED, pulled)
         if request.careful and now.state.bad == str(digest):
             return replace(
                 _result(now, Status.NOT_UPDATED, pulled), reason="this image failed before"
             )
-        fill, switch = _wanted(now, request, values, pulled, host)
+        try:
+            fill, switch = _wanted(now, request, wanted, pulled, host)
+        except OtherFiles as error:
+            if not request.careful:
+                raise
+            return replace(_result(now, Status.NOT_UPDATED, pulled), reason=str(error))
         hook = plan_hook(now.installed, Hook.PRE_UPDATE, host)
         if request.dry_run:
             all_of_it = (*hook, *plan(fill, switch, host))
@@ -134,6 +143,10 @@ def _follow(now: Current, request: Update, pulled: Pulled, transaction: Transact
 def _switch(
     fill: Plan, switch: Switch, request: Update, host: Host, transaction: Transaction
 ) -> None:
+    if switch.record.remote is not None:  # as at the installation
+        transaction.tools.say(
+            f"Extracting to {deployment_path(host.paths, switch.name, switch.number)}"
+        )
     try:
         perform(fill, switch, host, transaction, Way(verb="update", roll_back=request.roll_back))
     except RolledBack:
@@ -183,24 +196,11 @@ def _user_values(record: Record, request: Update) -> dict[str, str]:
 _COMPUTED = FORCED | OVERRIDABLE
 
 
-def _image(record: Record, request: Update, host: Host, report: Report) -> Pulled:
-    """The image that the source has now, judged; with --no-pull the one that the store has."""
-    source = parse_image(request.rebase or record.source or record.image)
-    store, judge = host.store, make_judge(host)
-    if request.pull and not isinstance(source, StoredSource):
-        return pull_image(locate(host, source), host.platform, store, judge, report)
-    if request.rebase and store.image(source.name) is None and not isinstance(source, StoredSource):
-        return pull_image(locate(host, source), host.platform, store, judge, report)
-    image = require_image(store, source.name)
-    verdict = judge_again(image, stored_identity(image), judge, store)
-    return Pulled(image=image, verdict=verdict, changed=False)
-
-
 def _wanted(
-    now: Current, request: Update, values: Mapping[str, str], pulled: Pulled, host: Host
+    now: Current, request: Update, wanted: Record, pulled: Pulled, host: Host
 ) -> tuple[Plan, Switch]:
     """Render everything and check it, before anything is changed."""
-    name, store = now.name, host.store
+    name, store, values = now.name, host.store, wanted.user_values
     number = observe(host.root, host.paths, name).free_number
     tree = store.tree(pulled.image)
     if now.record.from_predecessor:
@@ -211,9 +211,11 @@ def _wanted(
         directory=deployment_path(host.paths, name, number),
         user_values=values,
         uuid=now.record.values.get("UUID"),
+        rootfs=wanted.remote,
     )
     view = make_view(host, now.record.runtime or host.paths.runtime)
-    rendered = prepare(deployment, pulled.image, tree, store, view)
+    prepared = prepare_anywhere(deployment, pulled.image, tree, view, host)
+    rendered = prepared.rendered
     record = make_record(request.rebase or now.record.image, pulled, rendered, store)
     _check(now, rendered, record)
     look = host_look(host)
@@ -223,16 +225,17 @@ def _wanted(
     )
     made = made_by_tmpfiles(rendered.tmpfiles or "", lambda path: look.checksum(path) is None)
     directories = tuple(dict.fromkeys((*host_files.directories, *made)))
-    record = record.with_host_files(host_files.checksums, directories)
-    wanted = Wanted(
+    record = replace(record, remote=wanted.remote)
+    next_one = Wanted(
         name=name,
         number=number,
         image=str(pulled.image.name),
         rendered=rendered,
         host_files=host_files,
-        record=record,
+        record=record.with_host_files(host_files.checksums, directories),
+        rootfs=prepared.rootfs,
     )
-    return _fill(wanted, now, host), _as_switch(wanted, now, host_files, request)
+    return _fill(next_one, now, host), _as_switch(next_one, now, host_files, request)
 
 
 def _check(now: Current, rendered: Rendered, record: Record) -> None:

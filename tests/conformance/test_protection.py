@@ -96,6 +96,12 @@ def test_what_cannot_be_protected_says_why(deployment: Path) -> None:
     (deployment / "config.json").unlink()
     assert protection.protect(str(deployment)) == "its config.json cannot be read"
     (deployment / "rootfs/etc/passwd").write_text("free\n")
+    (deployment.parent / "remote.0").mkdir()
+    assert protection.protect(f"{deployment.parent}/remote.0") == "it has no root file system"
+    (deployment.parent / "remote.0/rootfs").symlink_to(deployment / "rootfs")
+    assert (
+        protection.protect(f"{deployment.parent}/remote.0") == "its root file system is elsewhere"
+    )
     source = {"destination": "/s", "type": "bind", "source": "/not/there"}
     changed = CONFIG | {"mounts": [*MOUNTS, source]}
     (deployment / "config.json").write_text(json.dumps(changed))
