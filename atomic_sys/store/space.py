@@ -55,6 +55,7 @@ class Watch:
         if size < _STEP:
             self._wrote(size + _EACH)
             return chunks
+        require(self._repository, size)  # it may be laid out as a whole
         return self._watched(chunks)
 
     def _watched(self, chunks: Iterable[bytes]) -> Iterator[bytes]:

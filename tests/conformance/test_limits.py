@@ -21,9 +21,15 @@ pytestmark = pytest.mark.conformance
 ROOM = 96 << 20  # bytes of the file system that a bomb must not fill
 
 
-def zeros(size: int) -> bytes:
-    """One file of many zeros."""
-    return _packed(lambda tar: tar.addfile(_member("zeros", size), io.BytesIO(bytes(size))))
+def zeros(size: int, files: int = 1) -> bytes:
+    """Files of many zeros, no two of which are one object."""
+
+    def fill(tar: tarfile.TarFile) -> None:
+        for number in range(files):
+            content = number.to_bytes(8, "big") + bytes(size - 8)
+            tar.addfile(_member(f"zeros{number}", size), io.BytesIO(content))
+
+    return _packed(fill)
 
 
 def many(count: int) -> bytes:
@@ -105,8 +111,9 @@ def test_a_layer_over_a_limit(top: Path, setting: str) -> None:
     place.check()
 
 
-def test_a_bomb_does_not_fill_the_disk(top: Path) -> None:
-    layout = layout_of(zeros(2 * ROOM), top / "bomb")
+@pytest.mark.parametrize("files", [1, 48])
+def test_a_bomb_does_not_fill_the_disk(top: Path, files: int) -> None:
+    layout = layout_of(zeros(2 * ROOM // files, files), top / "bomb")
     mounted = top / "disk"
     mounted.mkdir()
     argv = ["mount", "-t", "tmpfs", "-o", f"size={ROOM}", "none", str(mounted)]
