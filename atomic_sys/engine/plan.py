@@ -157,11 +157,15 @@ def made_by_tmpfiles(text: str, is_free: Callable[[str], bool]) -> tuple[str, ..
 
 
 def plan_uninstall(
-    installed: Installed, state: NameState, paths: Paths, purged: Iterable[RemoveState] = ()
+    installed: Installed,
+    state: NameState,
+    paths: Paths,
+    purged: Iterable[RemoveState] = (),
+    running: tuple[str, ...] = (),
 ) -> tuple[Removal, ...]:
     """The operations that remove a container, and of what it has left only what is `purged`.
 
-    The link goes last: until then the container is found, and it can be tried again.
+    `running` are the units that its stop stops. The link goes last: until then the container is found, and it can be tried again.
     """
     name = installed.name
     record = installed.record
@@ -171,7 +175,7 @@ def plan_uninstall(
     if record is None or record.has_service:
         runtime = paths.runtime if record is None else record.runtime
         operations += [
-            Stop(unit=name.unit, container=name.value, runtime=runtime),
+            Stop(unit=name.unit, container=name.value, runtime=runtime, again=running),
             Disable(unit=name.unit),
             RemoveFile(path=f"{paths.units}/{name.unit}"),
         ]

@@ -23,7 +23,7 @@ from atomic_sys.engine.observe import (
 from atomic_sys.engine.operations import Plan, RemoveTree
 from atomic_sys.engine.remote_rootfs import users_of
 from atomic_sys.engine.switch import Switch, Texts, plan_files, plan_restart
-from atomic_sys.errors import AtomicSysError, ExitCode
+from atomic_sys.errors import AtomicSysError, ExitCode, explain, hint_of
 from atomic_sys.host import Host
 from atomic_sys.model.container_state import ContainerState
 from atomic_sys.model.names import ContainerName
@@ -135,7 +135,7 @@ def perform(fill: Plan, switch: Switch, host: Host, transaction: Transaction, wa
         together = (*fill, *files, *(restart if way.roll_back else ()))
         apply(together, transaction.tools, transaction.journal, header)
     except (AtomicSysError, OSError) as error:
-        why = "; ".join((*getattr(error, "__notes__", ())[:1], str(error)))
+        why = explain(error)
         if transaction.journal.read() is not None:
             raise AtomicSysError(
                 f"the {way.verb} of {name} failed, and not everything could be put back: {why}",
@@ -143,7 +143,7 @@ def perform(fill: Plan, switch: Switch, host: Host, transaction: Transaction, wa
             ) from error
         raise RolledBack(
             f"the {way.verb} of {name} failed and was rolled back: {why}",
-            hint=getattr(error, "hint", None),
+            hint=hint_of(error),
         ) from error
     if not way.roll_back:
         attempt(restart, transaction.tools)

@@ -57,7 +57,8 @@ def uninstall(name: ContainerName, request: Uninstall, host: Host, report: Repor
             )
         for deployment in all_deployments(host.root, host.paths, found):
             refuse_used(deployment.deployment, host)
-        if others := dependents.running(name.unit, host.manager)[1:]:
+        running = dependents.running(name.unit, host.manager)
+        if others := running[1:]:
             log.note(f"{', '.join(others)}: stopped too, since it requires {name.unit}")
         agreed = [
             state.removal()
@@ -65,7 +66,7 @@ def uninstall(name: ContainerName, request: Uninstall, host: Host, report: Repor
             if state.kept is None and state.path in request.purged
         ]
         state = observe(host.root, host.paths, name)
-        plan = plan_uninstall(found, state, host.paths, agreed)
+        plan = plan_uninstall(found, state, host.paths, agreed, running)
         hook = plan_hook(found, Hook.UNINSTALL, host)
         if not request.dry_run:
             try:

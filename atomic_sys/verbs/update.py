@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from atomic_sys.engine.apply import apply
+from atomic_sys.engine.health import Unhealthy
 from atomic_sys.engine.host_changes import plan_host_changes
 from atomic_sys.engine.host_files import HostFilePlan, host_items
 from atomic_sys.engine.journal_format import Header
@@ -25,12 +26,13 @@ from atomic_sys.model.names import ContainerName
 from atomic_sys.model.record import RECORD_NAME, Record
 from atomic_sys.render.render import Rendered, known_names
 from atomic_sys.render.values import FORCED, OVERRIDABLE
+from atomic_sys.systemd.manager import StartFailed
 from atomic_sys.verbs.collecting import collect_old
 from atomic_sys.verbs.finding import kept_image, latest_image
 from atomic_sys.verbs.hooks import plan_hook, run_hook
 from atomic_sys.verbs.install import make_record
 from atomic_sys.verbs.remote import prepare_anywhere
-from atomic_sys.verbs.state import save_state
+from atomic_sys.verbs.state import remember_bad
 from atomic_sys.verbs.support import (
     Transaction,
     claimed,
@@ -149,10 +151,11 @@ def _switch(
         )
     try:
         perform(fill, switch, host, transaction, Way(verb="update", roll_back=request.roll_back))
-    except RolledBack:
-        # Remembered outside of the transaction, which is as if it had never been.
-        bad = f"sha256:{switch.record.revision}"
-        save_state(switch.name, lambda state: replace(state, bad=bad), host)
+    except RolledBack as error:
+        # Remembered outside of the transaction, which is as if it had never been; but a full disk,
+        # say, is no fault of the image's.
+        if isinstance(error.__cause__, StartFailed | Unhealthy):
+            remember_bad(switch.name, f"sha256:{switch.record.revision}", host)
         raise
 
 
