@@ -13,7 +13,7 @@ _atomic_options() {
         ;;
     uninstall) echo '-h --help --purge -f --force --dry-run --display --storage --lock-timeout' ;;
     update)
-        echo '-h --help -a --all --rebase --set --unset --no-pull --no-rollback --settle --dry-run --json'
+        echo '-h --help -a --all --rebase --set --unset --rootfs --no-pull --no-rollback --settle --dry-run --json'
         echo '--storage --src-creds --lock-timeout'
         ;;
     pull) echo '-h --help --storage --src-creds --json --lock-timeout' ;;

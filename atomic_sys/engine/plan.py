@@ -165,7 +165,8 @@ def plan_uninstall(
 ) -> tuple[Removal, ...]:
     """The operations that remove a container, and of what it has left only what is `purged`.
 
-    `running` are the units that its stop stops. The link goes last: until then the container is found, and it can be tried again.
+    `running` are the units that its stop stops. The link goes last: until then the container is
+    found, and it can be tried again.
     """
     name = installed.name
     record = installed.record
