@@ -23,9 +23,8 @@ from atomic_sys.model.digest import Digest
 from atomic_sys.model.strict_json import InvalidJson
 from atomic_sys.store.images import StoredImage, blob_ref, rootfs_ref, tar_ref
 from atomic_sys.store.objects import Checksum, DirTree, ObjectKind, decode_dirtree
-from atomic_sys.store.repository import Repository, object_path
+from atomic_sys.store.repository import OWN, Repository, object_path
 
-_DIRECTORY = "extensions/atomic-sys"  # of a repository; libostree leaves what is there alone
 _FILE = "sizes.json"
 _LIMIT = 16 << 20  # bytes of that file
 
@@ -135,7 +134,7 @@ class _Contents:
 def _remembered(repository: Repository, state: str) -> dict[Digest, Sizes] | None:
     """What was counted for exactly this state; a file that makes no sense is as good as none."""
     try:
-        fd = open_directory(repository.fd, _DIRECTORY)
+        fd = open_directory(repository.fd, OWN)
         try:
             document = read_file(fd, _FILE, _LIMIT)
         finally:
@@ -162,7 +161,7 @@ def _remember(repository: Repository, state: str, known: Mapping[Digest, Sizes])
     images = {str(digest): [sizes.shared, sizes.unique] for digest, sizes in known.items()}
     document = json.dumps({"state": state, "images": images}).encode()
     with contextlib.suppress(OSError):
-        fd = make_directories(repository.fd, _DIRECTORY)
+        fd = make_directories(repository.fd, OWN)
         try:
             write_file(fd, _FILE, document)
         finally:

@@ -130,10 +130,13 @@ def delete_images(names: Iterable[ImageName], host: Host) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pruned:
-    """What was removed: from the store, and of old deployments, which are called NAME.N."""
+    """What was removed: from the store, of old deployments, which are called NAME.N, and the paths
+    of what commands that died have left.
+    """
 
     store: PruneReport
     deployments: tuple[str, ...]
+    leftovers: tuple[str, ...]
 
 
 def prune_images(host: Host, report: Report) -> Pruned:
@@ -143,11 +146,13 @@ def prune_images(host: Host, report: Report) -> Pruned:
     """
     # Here since a list of images needs nothing of what these do.
     from atomic_sys.verbs.collecting import collect_every
+    from atomic_sys.verbs.leftovers import remove_leftovers
     from atomic_sys.verbs.run_once import clean_runs
 
     clean_mounts(host)
     clean_runs(host)
     collected = tuple(collect_every(host, report))
+    leftovers = tuple(remove_leftovers(host))
     records = [
         deployment.record
         for container in installed(host.root, host.paths)
@@ -156,4 +161,5 @@ def prune_images(host: Host, report: Report) -> Pruned:
     ]
     kept = {record.commit for record in records}
     kept |= {record.revision for record in records if record.remote is not None}
-    return Pruned(store=host.store.prune(keep=kept), deployments=collected)
+    pruned = host.store.prune(keep=kept)
+    return Pruned(store=pruned, deployments=collected, leftovers=leftovers)
