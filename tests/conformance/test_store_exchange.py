@@ -1,14 +1,18 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """ostree takes our images to other repositories and back, and prunes ours as we would."""
 
+import io
 import json
 import subprocess
+import tarfile
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
+from atomic_sys.model.digest import Digest
+from atomic_sys.store.images import LayerImport
 from tests.support import layers
 from tests.support.places import Place
 
@@ -106,3 +110,26 @@ def test_show_and_ls_tell_what_there_is(place: Place) -> None:
     assert "-04755 0 0    400 { @a(ayay) [] } /bin/tool" in listed
     assert "d02775 0 42      0 { @a(ayay) [] } /etc" in listed
     assert place.ostree("cat", layer, "/etc/secret") == "s"
+
+
+def test_what_the_format_cannot_hold_is_told_and_left_out(place: Place) -> None:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for name, kind in (
+            ("dev/null", tarfile.CHRTYPE), ("dev/sda", tarfile.BLKTYPE),
+            ("run/pipe", tarfile.FIFOTYPE), ("dev/there", tarfile.DIRTYPE),
+        ):  # fmt: skip
+            member = tarfile.TarInfo(name)
+            member.type = kind
+            tar.addfile(member)
+    digest = Digest.of(buffer.getvalue())
+    about = LayerImport(digest=digest, diff_id=digest, compressed_size=len(buffer.getvalue()))
+    layout = place.root.parent / "devices"
+    layers.write_layout(layout, layers.image("x", [about]), [buffer.getvalue()])
+    _, said = place.atomic("pull", f"oci:{layout}")
+    assert said.splitlines() == [
+        f"warning: layer {digest}: left out {what}"
+        for what in ("/dev/null (character device)", "/dev/sda (block device)", "/run/pipe (fifo)")
+    ]
+    place.check()
+    assert {name for name in files(place, "devices") if name != "."} == {"dev", "dev/there", "run"}
