@@ -9,12 +9,15 @@ import stat
 from collections.abc import Iterator
 
 from atomic_sys import log
+from atomic_sys.engine import protection
 from atomic_sys.engine.checksum import checksum
+from atomic_sys.engine.observe import ROOTFS
 from atomic_sys.engine.operations import (
     CheckOut,
     InstallHostFile,
     MakeDirectory,
     MakeHostDirectory,
+    Protect,
     RemoveEmptyDirectory,
     RemoveFile,
     RemoveTree,
@@ -142,6 +145,11 @@ def _(operation: MakeHostDirectory, tools: Tools, undo: UndoLog) -> None:
 
 
 @perform.register
+def _(operation: Protect, tools: Tools, _undo: UndoLog) -> None:
+    tools.protect(operation.directory)
+
+
+@perform.register
 def _(operation: SyncFileSystem, tools: Tools, _undo: UndoLog) -> None:
     with opened_in_root(tools, operation.directory) as fd:
         sync_file_system(fd)
@@ -208,4 +216,12 @@ def _(operation: RemoveTree, tools: Tools, _undo: UndoLog) -> None:
         opened_in_root(tools, operation.directory) as parent,
     ):
         if read_link(parent, operation.name) is None:  # a link is a container of that name
+            _release(operation, tools)
             remove_tree(parent, operation.name)
+
+
+def _release(operation: RemoveTree, tools: Tools) -> None:
+    """A deployment is protected by a mount, and so may be what is removed of one that failed."""
+    path = os.path.join(tools.root_path, operation.directory.lstrip("/"))
+    whole = operation.name != ROOTFS
+    protection.release(os.path.join(path, operation.name) if whole else path)

@@ -114,6 +114,16 @@ class MakeHostDirectory:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Protect:
+    """Protect a deployment's root file system from accidental writes; goes with the deployment."""
+
+    directory: str
+
+    def describe(self) -> str:
+        return f"protect {self.directory}/rootfs by a read-only mount"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SyncFileSystem:
     """Wait until all of the new deployment is on the disk."""
 
@@ -265,28 +275,9 @@ class RemoveTree:
 
 
 Operation: TypeAlias = (
-    MakeDirectory
-    | CheckOut
-    | WriteFile
-    | ReplaceFile
-    | InstallHostFile
-    | MakeHostDirectory
-    | SyncFileSystem
-    | SwapLink
-    | Reload
-    | CreateTmpfiles
-    | RemoveTmpfiles
-    | Enable
-    | Disable
-    | Start
-    | Stop
-    | Reenable
-    | Confirm
-    | StartDependents
-    | RemoveFile
-    | RemoveEmptyDirectory
-    | RemoveTree
-    | RemoveState
-    | RunHook
-)
+    MakeDirectory | CheckOut | WriteFile | ReplaceFile | InstallHostFile | MakeHostDirectory
+    | Protect | SyncFileSystem | SwapLink | Reload | CreateTmpfiles | RemoveTmpfiles | Enable
+    | Disable | Start | Stop | Reenable | Confirm | StartDependents | RemoveFile
+    | RemoveEmptyDirectory | RemoveTree | RemoveState | RunHook
+)  # fmt: skip
 Plan: TypeAlias = tuple[Operation, ...]

@@ -21,6 +21,7 @@ from atomic_sys.engine.operations import (
     MakeDirectory,
     Operation,
     Plan,
+    Protect,
     Reload,
     RemoveEmptyDirectory,
     RemoveFile,
@@ -141,6 +142,8 @@ def _activation(wanted: Wanted, paths: Paths, is_free: Callable[[str], bool]) ->
                 missing=made_by_tmpfiles(rendered.tmpfiles, is_free),
             )
         )
+    if rendered.unit is not None and wanted.rootfs is None:  # when what it mounts is there
+        operations.append(Protect(directory=deployment_path(paths, name, wanted.number)))
     if rendered.unit is not None and wanted.start:
         runtime = wanted.record.runtime
         operations.append(Start(unit=name.unit, container=name.value, runtime=runtime))

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from atomic_sys import log
+from atomic_sys.engine import protection
 from atomic_sys.engine.journal import Journal
 from atomic_sys.engine.observe import find, is_free
 from atomic_sys.engine.prepare import HostView
@@ -57,15 +59,31 @@ def make_tools(host: Host, report: Report, journal: Journal) -> Tools:
     def check_out(commit: str, dfd: int, name: str) -> None:
         host.store.check_out(host.store.rootfs(commit), dfd, name)
 
+    def protect(deployment: str) -> None:
+        if host.manager.online:
+            protect_deployment(deployment)
+
     return Tools(
         root=host.root,
         root_path=host.options.root,
         manager=host.manager,
         check_out=check_out,
+        protect=protect,
         backup=journal.backup,
         say=report.say,
         start_timeout=START_TIMEOUT,
     )
+
+
+def protect_deployment(deployment: str) -> str | None:
+    """Protect it on the running host; why that cannot be is returned, and no error."""
+    try:
+        reason = protection.protect(deployment)
+    except (AtomicSysError, OSError) as error:
+        reason = str(error)
+    if reason is not None:
+        log.debug(f"{deployment} is not protected from accidental writes: {reason}")
+    return reason
 
 
 def make_view(host: Host, runtime: str) -> HostView:
