@@ -2,19 +2,24 @@
 """`atomic images list`, `delete` and `prune`."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from atomic_sys.engine.observe import all_deployments, installed
 from atomic_sys.engine.report import Report
 from atomic_sys.errors import AtomicSysError, NotFound, UsageError, doing
 from atomic_sys.host import Host
 from atomic_sys.log import warn
+from atomic_sys.model.digest import Digest
 from atomic_sys.model.reference import ImageName
 from atomic_sys.store.images import StoredImage
 from atomic_sys.store.prune import PruneReport
 from atomic_sys.verbs.mounts import clean_mounts
 from atomic_sys.verbs.sourcing import parse_image
+
+if TYPE_CHECKING:
+    from atomic_sys.store.sizes import Sizes
 
 FILTERS = ("repo", "repository", "tag", "id", "image", "created", "size", "type", "is_dangling")
 
@@ -57,6 +62,14 @@ def list_images(host: Host) -> tuple[ListedImage, ...]:
         ListedImage(image=image, users=tuple(users.get(image.digest.hex, ())))
         for image in survey.images
     )
+
+
+def image_sizes(listed: Sequence[ListedImage], host: Host) -> "Mapping[Digest, Sizes]":
+    """What each image has for itself and shares with the others; `listed` are all there are."""
+    # Here since only the list wants it.
+    from atomic_sys.store.sizes import sizes_of
+
+    return sizes_of(host.store.repository, [item.image for item in listed])
 
 
 def every_name(host: Host) -> tuple[str, ...]:
@@ -117,10 +130,13 @@ def delete_images(names: Iterable[ImageName], host: Host) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pruned:
-    """What was removed: from the store, and of old deployments, which are called NAME.N."""
+    """What was removed: from the store, of old deployments, which are called NAME.N, and the paths
+    of what commands that died have left.
+    """
 
     store: PruneReport
     deployments: tuple[str, ...]
+    leftovers: tuple[str, ...]
 
 
 def prune_images(host: Host, report: Report) -> Pruned:
@@ -130,17 +146,24 @@ def prune_images(host: Host, report: Report) -> Pruned:
     """
     # Here since a list of images needs nothing of what these do.
     from atomic_sys.verbs.collecting import collect_every
+    from atomic_sys.verbs.leftovers import remove_leftovers
     from atomic_sys.verbs.run_once import clean_runs
 
     clean_mounts(host)
     clean_runs(host)
     collected = tuple(collect_every(host, report))
+    leftovers = tuple(remove_leftovers(host))
+    pruned = host.store.prune(lambda: _deployed(host))
+    return Pruned(store=pruned, deployments=collected, leftovers=leftovers)
+
+
+def _deployed(host: Host) -> frozenset[str]:
+    """The commits of all deployments, and the images of those whose files are elsewhere."""
     records = [
         deployment.record
         for container in installed(host.root, host.paths)
         for deployment in all_deployments(host.root, host.paths, container)
         if deployment.record is not None
     ]
-    kept = {record.commit for record in records}
-    kept |= {record.revision for record in records if record.remote is not None}
-    return Pruned(store=host.store.prune(keep=kept), deployments=collected)
+    elsewhere = {record.revision for record in records if record.remote is not None}
+    return frozenset({*elsewhere, *(record.commit for record in records)})

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """`atomic containers update NAME`: ask the source, fill a new deployment, switch, and watch."""
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
@@ -33,11 +34,7 @@ from atomic_sys.verbs.hooks import plan_hook, run_hook
 from atomic_sys.verbs.install import make_record
 from atomic_sys.verbs.remote import prepare_anywhere
 from atomic_sys.verbs.state import remember_bad
-from atomic_sys.verbs.support import (
-    Transaction,
-    claimed,
-    make_view,
-)
+from atomic_sys.verbs.support import Transaction, claimed, make_view
 from atomic_sys.verbs.switching import (
     DEFAULT_SETTLE,
     Current,
@@ -87,7 +84,7 @@ class UpdateResult:
     status: Status
     before: str
     after: str
-    latest: str
+    latest: str = ""
     reason: str = ""
     plan: Plan | None = None
 
@@ -98,7 +95,11 @@ def update(name: ContainerName, request: Update, host: Host, report: Report) -> 
     Raises RolledBack when the new deployment failed and the old one runs again, and AtomicSysError
     for whatever keeps it from being tried.
     """
-    with doing(f"updating {name}"), claimed(host, name, report) as transaction:
+    with (
+        doing(f"updating {name}"),
+        claimed(host, name, report) as transaction,
+        contextlib.ExitStack() as holding,
+    ):
         now = current(name, host)
         if now.state.held:
             return _not_updated(now, request, "it is held")
@@ -106,6 +107,7 @@ def update(name: ContainerName, request: Update, host: Host, report: Report) -> 
         record = replace(now.record, remote=request.rootfs or now.record.remote)
         find = latest_image if request.pull else kept_image
         pulled = find(record, request.rebase, host, report)
+        holding.enter_context(host.store.in_use())  # or a prune might take what nothing has yet
         digest = pulled.image.digest
         wanted = replace(record, revision=digest.hex, user_values=values)
         if wanted == now.record:
@@ -174,12 +176,7 @@ def _not_updated(now: Current, request: Update, reason: str) -> UpdateResult:
         )
     before = now.record.revision
     return UpdateResult(
-        name=now.name,
-        status=Status.NOT_UPDATED,
-        before=before,
-        after=before,
-        latest="",
-        reason=reason,
+        name=now.name, status=Status.NOT_UPDATED, before=before, after=before, reason=reason
     )
 
 
