@@ -32,9 +32,14 @@ class MakeDirectory:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckOut:
-    """Link the image's root file system to a new directory."""
+    """Link the image's root file system to a new directory.
+
+    `image` is its name, for people; `commit` says which tree was judged, whatever the name may mean
+    by now.
+    """
 
     image: str
+    commit: str
     directory: str
     name: str = "rootfs"
 

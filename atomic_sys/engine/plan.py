@@ -104,7 +104,7 @@ def fill_deployment(wanted: Wanted, paths: Paths, before: Before = _nothing) -> 
     if wanted.rootfs is not None:
         operations.append(SwapLink(directory=path, name=ROOTFS, target=wanted.rootfs))
     elif rendered.unit is not None:
-        operations.append(CheckOut(image=wanted.image, directory=path))
+        operations.append(CheckOut(image=wanted.image, commit=wanted.record.commit, directory=path))
     files = [("config.json", rendered.config, secret)]
     files += [(own, text, 0o644) for own, _, text in _texts(wanted, paths)]
     files.append((RECORD_NAME, wanted.record.to_json(), secret))

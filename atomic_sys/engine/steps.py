@@ -23,7 +23,7 @@ class Tools:
     """What operations work with.
 
     `root` is the descriptor of the root directory and `root_path` its path; `check_out` links the
-    root file system of a stored image to a new directory `(image, directory fd, name)`; `protect`
+    root file system of a commit to a new directory `(commit, directory fd, name)`; `protect`
     protects that of the deployment at a path; `backup` opens a copy of the journal; `say` is for
     lines that are API.
     """

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 from atomic_sys import log
 from atomic_sys.engine import mount_points, protection
+from atomic_sys.engine.checksum import NO_CONTENT
 from atomic_sys.engine.drift import drift
-from atomic_sys.engine.file_steps import NO_CONTENT
 from atomic_sys.engine.host_files import FILE_LIMIT
 from atomic_sys.engine.observe import ROOTFS, Installed, read_deployment_file, rootfs_path
 from atomic_sys.engine.prepare import HOST_FILES

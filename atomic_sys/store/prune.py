@@ -5,6 +5,7 @@ The repository may be shared with libostree: every commit that any ref, local, r
 names stays with all its parents, as `ostree prune --refs-only` has it.
 """
 
+import contextlib
 import os
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -59,7 +60,7 @@ def prune(repository: Repository, keep: Collection[str]) -> PruneReport:
         and ref not in needed
         and commit.hex() not in keep
     ]
-    reachable = reachable_objects(repository, without=doomed)
+    reachable = reachable_objects(repository, without=doomed, keep=keep)
     for ref in doomed:
         repository.delete_ref(ref)
     count, freed = _sweep(repository, reachable)
@@ -69,10 +70,16 @@ def prune(repository: Repository, keep: Collection[str]) -> PruneReport:
 
 
 def reachable_objects(
-    repository: Repository, *, without: Collection[str] = ()
+    repository: Repository, *, without: Collection[str] = (), keep: Collection[str] = ()
 ) -> Collection[tuple[ObjectKind, Checksum]]:
-    """What any ref reaches, but for these local ones. Raises Damaged, OSError."""
+    """What any ref reaches, but for these local ones, and any commit in `keep` (hex) that is here.
+
+    Raises Damaged, OSError.
+    """
     reachable = _Reachable(repository)
+    for text in keep:
+        with contextlib.suppress(ValueError, Damaged):  # of a damaged one, what is there stays
+            reachable.add_commit(bytes.fromhex(text))
     dropped = set(without)
     for ref, commit in repository.refs():
         if ref not in dropped:

@@ -153,13 +153,17 @@ def prune_images(host: Host, report: Report) -> Pruned:
     clean_runs(host)
     collected = tuple(collect_every(host, report))
     leftovers = tuple(remove_leftovers(host))
+    pruned = host.store.prune(lambda: _deployed(host))
+    return Pruned(store=pruned, deployments=collected, leftovers=leftovers)
+
+
+def _deployed(host: Host) -> frozenset[str]:
+    """The commits of all deployments, and the images of those whose files are elsewhere."""
     records = [
         deployment.record
         for container in installed(host.root, host.paths)
         for deployment in all_deployments(host.root, host.paths, container)
         if deployment.record is not None
     ]
-    kept = {record.commit for record in records}
-    kept |= {record.revision for record in records if record.remote is not None}
-    pruned = host.store.prune(keep=kept)
-    return Pruned(store=pruned, deployments=collected, leftovers=leftovers)
+    elsewhere = {record.revision for record in records if record.remote is not None}
+    return frozenset({*elsewhere, *(record.commit for record in records)})

@@ -14,7 +14,6 @@ from atomic_sys.engine import protection
 from atomic_sys.engine.journal import Journal
 from atomic_sys.engine.observe import find, is_free
 from atomic_sys.engine.prepare import HostView
-from atomic_sys.engine.pull import require_image
 from atomic_sys.engine.recover import recover
 from atomic_sys.engine.report import Report
 from atomic_sys.engine.runtime import check_runtime, runtime_features
@@ -22,7 +21,6 @@ from atomic_sys.engine.steps import Tools
 from atomic_sys.errors import AtomicSysError
 from atomic_sys.host import Host
 from atomic_sys.model.names import ContainerName
-from atomic_sys.model.reference import ImageName
 from atomic_sys.render import render
 from atomic_sys.render.host_facts import HostFacts
 from atomic_sys.render.render import DefaultTemplates
@@ -58,9 +56,8 @@ def claimed(host: Host, name: ContainerName, report: Report) -> Iterator[Transac
 def make_tools(host: Host, report: Report, journal: Journal) -> Tools:
     """What operations work with."""
 
-    def check_out(image: str, dfd: int, name: str) -> None:
-        store = host.store
-        store.check_out(store.tree(require_image(store, ImageName(image))), dfd, name)
+    def check_out(commit: str, dfd: int, name: str) -> None:
+        host.store.check_out(host.store.rootfs(commit), dfd, name)
 
     def protect(deployment: str) -> None:
         if host.manager.online:

@@ -62,7 +62,9 @@ def test_nothing_is_fetched(place: Place, pack: Pack) -> None:
     place.check()
     assert place.checked_out("packed:latest") == before
     assert "deep" in before
-    place.atomic("images", "save", "--format=docker-archive", "-o", top / "saved.tar", "packed:latest")
+    place.atomic(
+        "images", "save", "--format=docker-archive", "-o", top / "saved.tar", "packed:latest"
+    )
     assert Path(top, "saved.tar").stat().st_size > sum(len(layers.archive(c)) for c in CONTENTS)
 
 

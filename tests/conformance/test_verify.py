@@ -141,8 +141,10 @@ def test_the_whole_rootfs_is_put_back(site: Site) -> None:
 def test_what_cannot_be_put_back_is_still_named(site: Site) -> None:
     write_into(site.rootfs / "hello")
     site.layout.rename(site.layout.with_name("gone"))
-    text = site.atomic("containers", "verify", "--repair", "hello", code=5)
+    text, talk = site.host.atomic("containers", "verify", "--repair", "hello", code=5)
     assert "hello: changed: " in text
+    assert "could not repair" in talk
+    assert "No such file or directory" in talk
 
 
 def test_what_an_interrupted_command_left_is_taken_back_first(site: Site) -> None:

@@ -53,7 +53,7 @@ DEPLOYMENT = f"{CHECKOUTS}/etcd.0"
 UNIT = "etcd.service"
 INSTALL: Plan = (
     MakeDirectory(directory=CHECKOUTS, name="etcd.0"),
-    CheckOut(image="etcd", directory=DEPLOYMENT),
+    CheckOut(image="etcd", commit="2" * 64, directory=DEPLOYMENT),
     WriteFile(directory=DEPLOYMENT, name="config.json", content=b"{}", mode=0o600),
     InstallHostFile(path="/usr/local/bin/etcdctl", content=b"#!", mode=0o755),
     InstallHostFile(path="/bin/ctl", target="/usr/local/bin/etcdctl"),
