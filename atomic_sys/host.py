@@ -9,38 +9,29 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from atomic_sys.errors import AtomicSysError
-from atomic_sys.fs.directory import make_directories, open_root
+from atomic_sys.fs.directory import make_directories, open_in_root, open_root
 from atomic_sys.fs.lock import key_locked
-from atomic_sys.image import certificates, credentials, registries_conf
-from atomic_sys.image.auth_file import Password
-from atomic_sys.image.certificates import Certificates
-from atomic_sys.image.credentials import Candidate, CredentialLookup
-from atomic_sys.image.http import Http
-from atomic_sys.image.registries_conf import Registries
 from atomic_sys.model.configuration import Configuration
 from atomic_sys.model.configuration import parse as parse_configuration
 from atomic_sys.model.names import ContainerName
 from atomic_sys.model.platform import Platform
 from atomic_sys.model.strict_yaml import DOCUMENT_LIMIT
 from atomic_sys.paths import ATOMIC_CONF, SHARED_REPOSITORY, Paths
-from atomic_sys.store.locate import choose_repository
-from atomic_sys.store.store import Store
-from atomic_sys.systemd import dbus
-from atomic_sys.systemd.manager import Manager
-from atomic_sys.systemd.offline import OfflineManager, is_online
-from atomic_sys.trust.files import (
-    LoadedPolicy,
-    load_lookaside,
-    load_policy,
-    own_file,
-    read_key_file,
-    read_regular,
-)
-from atomic_sys.trust.gpg import GpgVerifier
-from atomic_sys.trust.lookaside import LookasideConfig
+
+if TYPE_CHECKING:  # the rooms are entered where they are needed: each takes 10 to 50 ms
+    from atomic_sys.image.auth_file import Password
+    from atomic_sys.image.certificates import Certificates
+    from atomic_sys.image.credentials import Candidate, CredentialLookup
+    from atomic_sys.image.http import Http
+    from atomic_sys.image.registries_conf import Registries
+    from atomic_sys.store.store import Store
+    from atomic_sys.systemd.manager import Manager
+    from atomic_sys.trust.files import LoadedPolicy
+    from atomic_sys.trust.gpg import GpgVerifier
+    from atomic_sys.trust.lookaside import LookasideConfig
 
 DEFAULT_LOCK_TIMEOUT = 60.0  # seconds
 
@@ -58,8 +49,8 @@ class HostOptions:
     registries_conf: str | None = None
     registries_d: str | None = None
     authfile: str | None = None
-    source_credentials: Password | None = None
-    destination_credentials: Password | None = None
+    source_credentials: "Password | None" = None
+    destination_credentials: "Password | None" = None
     lock_timeout: float = DEFAULT_LOCK_TIMEOUT
     override_os: str | None = None
     override_arch: str | None = None
@@ -88,7 +79,9 @@ class Host:
             return Configuration()
         path = os.path.join(self.options.root, named.lstrip("/"))
         try:
-            document, _ = read_regular(path, DOCUMENT_LIMIT)
+            fd = open_in_root(self.root, named, os.O_RDONLY | os.O_NONBLOCK)
+            with open(fd, "rb") as stream:
+                document = stream.read(DOCUMENT_LIMIT + 1)  # one more is too much for who reads it
         except FileNotFoundError:
             return Configuration()
         except OSError as error:
@@ -108,8 +101,11 @@ class Host:
         return fd
 
     @cached_property
-    def store(self) -> Store:
+    def store(self) -> "Store":
         """The store, made where there is none."""
+        from atomic_sys.store.locate import choose_repository
+        from atomic_sys.store.store import Store
+
         os.close(make_directories(self.root, self.paths.checkouts))
         configured = self.paths.repository
         path = choose_repository(
@@ -126,41 +122,51 @@ class Host:
         return store
 
     @cached_property
-    def http(self) -> Http:
+    def http(self) -> "Http":
         """The door to the network."""
+        from atomic_sys.image.http import Http
+
         for name, value in self.configuration.proxies.items():
             if not (self.environment.get(name) or self.environment.get(name.upper())):
                 os.environ[name] = value  # where requests looks, and so do credential helpers
         return self._closing.enter_context(Http(self._certificates))
 
-    def _certificates(self, host: str) -> Certificates:
+    def _certificates(self, host: str) -> "Certificates":
         """The user's own, else those below the root."""
+        from atomic_sys.image import certificates
+
         own = self.environment.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
         shared = (self.paths.certs_d, self.paths.docker_certs_d)
         directories = [f"{own}/containers/certs.d", *map(self.paths.inside, shared)]
         return certificates.find(directories, host)
 
     @property
-    def credential_files(self) -> tuple[Candidate, ...]:
+    def credential_files(self) -> "tuple[Candidate, ...]":
         """Where this user's credentials may be; a login is written to the first one."""
+        from atomic_sys.image import credentials
+
         return credentials.candidates(self.environment, os.getuid(), self.options.authfile)
 
     @cached_property
-    def credentials(self) -> CredentialLookup:
+    def credentials(self) -> "CredentialLookup":
         """The credentials of whoever runs this, not those below the root."""
         return self._credentials(self.options.source_credentials)
 
     @cached_property
-    def destination_credentials(self) -> CredentialLookup:
+    def destination_credentials(self) -> "CredentialLookup":
         """The same for where an image is written."""
         return self._credentials(self.options.destination_credentials)
 
-    def _credentials(self, given: Password | None) -> CredentialLookup:
+    def _credentials(self, given: "Password | None") -> "CredentialLookup":
+        from atomic_sys.image.credentials import CredentialLookup
+
         return CredentialLookup(self.environment, named=self.options.authfile, given=given)
 
     @cached_property
-    def registries(self) -> Registries:
+    def registries(self) -> "Registries":
         """registries.conf with its drop-ins; a file that the user names stands alone."""
+        from atomic_sys.image import registries_conf
+
         own = self.options.registries_conf
         path = own or self.paths.inside(self.paths.registries_conf)
         drop_ins = os.devnull if own else self.paths.inside(self.paths.registries_conf_d)
@@ -180,6 +186,8 @@ class Host:
         named = self.options.policy or self.paths.policy
         if named is not None:
             return (named,)
+        from atomic_sys.trust.files import own_file
+
         own = self.paths.own_config
         return (
             *own_file(own and f"{own}/policy.json"),
@@ -187,37 +195,50 @@ class Host:
         )
 
     @cached_property
-    def policy(self) -> LoadedPolicy:
+    def policy(self) -> "LoadedPolicy":
         """Today's trust policy."""
+        from atomic_sys.trust.files import load_policy
+
         return load_policy(self.policy_paths)
 
     @cached_property
     def registries_d(self) -> str:
         """The directory that says where signatures are."""
+        from atomic_sys.trust.files import own_file
+
         named, own = self.options.registries_d, self.paths.own_config
         found = own_file(own and f"{own}/registries.d")
         return named or next(iter(found), self.paths.inside(self.paths.registries_d))
 
     @cached_property
-    def lookaside(self) -> LookasideConfig:
+    def lookaside(self) -> "LookasideConfig":
         """registries.d."""
+        from atomic_sys.trust.files import load_lookaside
+
         return load_lookaside(self.registries_d)
 
     @property
     def read_key(self) -> Callable[[str], bytes]:
         """Reads a key file of the policy; for the root's own policy it is below the root."""
+        from atomic_sys.trust.files import read_key_file
+
         if self.options.policy or self.paths.policy:
             return read_key_file
         return lambda path: read_key_file(self.paths.inside(path))
 
     @cached_property
-    def verifier(self) -> GpgVerifier:
+    def verifier(self) -> "GpgVerifier":
         """gpg."""
+        from atomic_sys.trust.gpg import GpgVerifier
+
         return GpgVerifier()
 
     @cached_property
-    def manager(self) -> Manager:
+    def manager(self) -> "Manager":
         """systemd: the running one when it is that of the root, else the root's files."""
+        from atomic_sys.systemd import dbus
+        from atomic_sys.systemd.offline import OfflineManager, is_online
+
         if is_online(self.options.root, self.environment):
             return dbus.connect()
         return OfflineManager(self.options.root)

@@ -18,7 +18,7 @@ _atomic_options() {
         ;;
     pull) echo '-h --help --storage --src-creds --json --lock-timeout' ;;
     push)
-        echo '-h --help -u --username -p --password --anonymous --insecure --storage --src-creds --dest-creds'
+        echo '-h --help -a --all -u --username -p --password --anonymous --insecure --storage --src-creds --dest-creds'
         echo '--dest-tls-verify --remove-signatures --digestfile -q --quiet --json --authfile --lock-timeout'
         ;;
     copy)
@@ -41,7 +41,7 @@ _atomic_options() {
     'trust audit') echo '-h --help -n --noheading --json' ;;
     'trust lint') echo '-h --help --json' ;;
     'trust generate-key') echo '-h --help --output-prefix --sign-passphrase-file' ;;
-    login) echo '-h --help -u --username --password-stdin --authfile --lock-timeout' ;;
+    login) echo '-h --help -u --username -p --password --password-stdin --get-login --tls-verify --authfile --lock-timeout' ;;
     logout) echo '-h --help -a --all --authfile --lock-timeout' ;;
     inspect) echo '-h --help --raw --config -n --no-tags' ;;
     list-tags) echo '-h --help' ;;

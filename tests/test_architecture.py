@@ -38,6 +38,8 @@ PURE_FILES = {
     "image.warnings",
     "store.differences",
     "store.images",
+    "store.layer_builder",
+    "store.merge",
     "store.objects",
     "store.tree",
     "store.variant",

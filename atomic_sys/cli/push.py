@@ -16,7 +16,7 @@ from atomic_sys.cli.copying import add_destination_options, answer, telling, wri
 from atomic_sys.cli.opening import open_host
 from atomic_sys.cli.options import GlobalOptions
 from atomic_sys.cli.output import Output
-from atomic_sys.engine.copy import Signatures
+from atomic_sys.engine.copy import Extent, Signatures
 from atomic_sys.errors import ExitCode, UsageError
 from atomic_sys.verbs.copy import CopyOptions, push
 
@@ -26,6 +26,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("image", metavar="IMAGE", help="an image of the store, by its name or id")
     add("destination", metavar="DESTINATION", nargs="?", help="where to, if not to its own name")
+    add("-a", "--all", action="store_true", help="the whole index that the image was chosen from")
     add("-u", "--username", metavar="USER", help="user of the registry; see --dest-creds")
     add("-p", "--password", metavar="PASSWORD", help="asked for at a terminal if not given")
     add("--anonymous", action="store_true", help="send no credentials")
@@ -44,6 +45,7 @@ def run(arguments: argparse.Namespace, options: GlobalOptions) -> ExitCode:
     output = Output(json=arguments.json)
     options = options._replace(authfile=arguments.authfile or options.authfile)
     wanted = CopyOptions(
+        extent=Extent.ALL if arguments.all else Extent.SYSTEM,
         signatures=Signatures.REMOVE if arguments.remove_signatures else Signatures.KEEP,
         insecure_destination=arguments.insecure or not arguments.dest_tls_verify,
         anonymous=arguments.anonymous,

@@ -3,7 +3,7 @@
 
 from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from atomic_sys.image.destination import Destination
 from atomic_sys.image.origin import RawManifest
@@ -20,6 +20,7 @@ from atomic_sys.trust.framing import SigstoreAttachment, frame
 from atomic_sys.trust.signatures import SIGNATURE_LIMIT
 
 
+@runtime_checkable
 class TaggedOrigin(Protocol):
     """An origin where an image can have neighbours under other tags."""
 

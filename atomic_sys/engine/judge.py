@@ -3,11 +3,10 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
-from atomic_sys.engine.attachments import read_attachments
-from atomic_sys.image.layout import LayoutOrigin
+from atomic_sys.engine.attachments import TaggedOrigin, read_attachments
 from atomic_sys.image.origin import Origin
-from atomic_sys.image.registry import RegistryOrigin
 from atomic_sys.model.digest import Digest
 from atomic_sys.trust.explain import rejection
 from atomic_sys.trust.extension import parse_signatures
@@ -19,6 +18,14 @@ from atomic_sys.trust.scopes import ImageIdentity, select
 from atomic_sys.trust.signatures import Get, read_directory_signatures, read_signatures
 from atomic_sys.trust.verdict import Verdict
 from atomic_sys.trust.verifier import Verifier
+
+
+@runtime_checkable
+class SigningOrigin(TaggedOrigin, Protocol):
+    """An origin that may keep simple signatures itself."""
+
+    def signatures(self, digest: Digest) -> tuple[str, bytes] | None:
+        """Its list of them and where that is, or None where it keeps none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,19 +51,20 @@ class Judge:
         """
         if place.transport == "dir":
             return read_directory_signatures(place.scopes[0], digest)
-        match origin:
-            case RegistryOrigin():
-                simple = self._from_registry(origin, place, digest)
+        keeper: object = origin
+        match keeper:
+            case SigningOrigin():  # a registry
+                simple = self._from_registry(keeper, place, digest)
                 if uses_attachments(self.lookaside, place):
-                    return (*simple, *read_attachments(origin, digest))
+                    return (*simple, *read_attachments(keeper, digest))
                 return simple
-            case LayoutOrigin():
-                return read_attachments(origin, digest)
+            case TaggedOrigin():  # a layout
+                return read_attachments(keeper, digest)
             case _:
                 return read_signatures(place, digest, self.lookaside, self.get)
 
     def _from_registry(
-        self, origin: RegistryOrigin, place: ImageIdentity, digest: Digest
+        self, origin: SigningOrigin, place: ImageIdentity, digest: Digest
     ) -> tuple[SignatureBlob, ...]:
         listed = origin.signatures(digest)
         if listed is None:

@@ -17,8 +17,9 @@ from atomic_sys.store.images import LayerImport, LayerReport
 from atomic_sys.store.skeleton import recording
 from atomic_sys.store.store import Store
 
-PARALLEL = 6  # transfers at once, as containers/image has it; fewer where there are no processors
-_FEWEST = 2  # while one waits for the network, another one can work
+# Transfers at once, as containers/image has it. Each has a process, also where there are fewer
+# processors: whoever waits for the network needs none, and the others share what there is.
+PARALLEL = 6
 _TELL_BYTES = 1 << 20  # a message about progress for so many bytes, or after so many seconds
 _TELL_SECONDS = 0.1
 
@@ -54,7 +55,7 @@ def _import_at_once(
     wanted: Sequence[WantedLayer], origin: Origin, store: Store, report: Report
 ) -> None:
     # Here since it takes 20 ms, and most pulls fetch one layer or none.
-    from atomic_sys.fs.workers import Job, processors, run_all
+    from atomic_sys.fs.workers import Job, run_all
 
     def job(layer: WantedLayer) -> Job[LayerReport]:
         return Job(
@@ -65,7 +66,7 @@ def _import_at_once(
 
     # The biggest first: it is the one that everything waits for in the end.
     order = sorted(wanted, key=lambda layer: layer.descriptor.size, reverse=True)
-    run_all([job(layer) for layer in order], min(PARALLEL, max(_FEWEST, processors())))
+    run_all([job(layer) for layer in order], PARALLEL)
 
 
 def _import(

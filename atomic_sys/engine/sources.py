@@ -3,20 +3,10 @@
 
 import os
 from dataclasses import replace
-from typing import assert_never
+from typing import TYPE_CHECKING, assert_never
 
 from atomic_sys.engine.pull import ImageAt
 from atomic_sys.errors import UsageError
-from atomic_sys.image.credentials import CredentialLookup
-from atomic_sys.image.dir_image import DirectoryOrigin
-from atomic_sys.image.docker_archive import DockerArchiveOrigin
-from atomic_sys.image.docker_daemon import DockerDaemonOrigin
-from atomic_sys.image.docker_engine import DockerEngine, socket_path
-from atomic_sys.image.http import Http
-from atomic_sys.image.layout import LayoutOrigin
-from atomic_sys.image.origin import Origin
-from atomic_sys.image.registries_conf import Registries
-from atomic_sys.image.registry import RegistryOrigin
 from atomic_sys.model.source import (
     DirectorySource,
     DockerArchiveSource,
@@ -32,12 +22,18 @@ from atomic_sys.model.source import (
 from atomic_sys.store.images import StoredImage
 from atomic_sys.trust.scopes import ImageIdentity, docker_identity, nameless_identity, path_identity
 
+if TYPE_CHECKING:  # each transport is loaded where it is used
+    from atomic_sys.image.credentials import CredentialLookup
+    from atomic_sys.image.http import Http
+    from atomic_sys.image.origin import Origin
+    from atomic_sys.image.registries_conf import Registries
+
 
 def locate(
     source: Source,
-    http: Http,
-    registries: Registries,
-    credentials: CredentialLookup | None = None,
+    http: "Http",
+    registries: "Registries",
+    credentials: "CredentialLookup | None" = None,
     docker_host: str | None = None,
 ) -> ImageAt:
     """The image and the way to it; nothing is fetched. `docker_host` is $DOCKER_HOST.
@@ -46,6 +42,8 @@ def locate(
     """
     match source:
         case RegistrySource():
+            from atomic_sys.image.registry import RegistryOrigin
+
             origin = RegistryOrigin(http, source, registries, credentials)
             transport = "http:" if source.plain_http else "docker://"
             return ImageAt(
@@ -58,6 +56,9 @@ def locate(
         case LayoutSource() | LayoutArchiveSource() | DockerArchiveSource() | DirectorySource():
             return _locate_file(source)
         case DockerDaemonSource():
+            from atomic_sys.image.docker_daemon import DockerDaemonOrigin
+            from atomic_sys.image.docker_engine import DockerEngine, socket_path
+
             return ImageAt(
                 name=source.name,
                 source=str(source),
@@ -86,15 +87,23 @@ def _locate_file(source: FileSource) -> ImageAt:
     origin: Origin
     match real:
         case LayoutSource():
+            from atomic_sys.image.layout import LayoutOrigin
+
             origin = LayoutOrigin(real)
             identity = path_identity("oci", real.path)
         case LayoutArchiveSource():
+            from atomic_sys.image.layout import LayoutOrigin
+
             origin = LayoutOrigin(real)
             identity = path_identity("oci-archive", real.path)
         case DirectorySource():
+            from atomic_sys.image.dir_image import DirectoryOrigin
+
             origin = DirectoryOrigin(real)
             identity = path_identity("dir", real.path)
         case DockerArchiveSource():
+            from atomic_sys.image.docker_archive import DockerArchiveOrigin
+
             origin = DockerArchiveOrigin(real)
             identity = nameless_identity("docker-archive")
         case _:

@@ -97,9 +97,13 @@ def _explained(path: str) -> Iterator[None]:
         yield
     except (OSError, http.client.HTTPException) as error:
         raise EngineError(
-            f"docker's engine at {path}: {error or type(error).__name__}",
+            f"docker's engine at {path}: {_reason(error)}",
             hint="is docker running? DOCKER_HOST names another socket",
         ) from error
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
 def _check(response: http.client.HTTPResponse) -> None:

@@ -9,6 +9,7 @@ error, so that size, digest and diff id have been checked by then.
 import contextlib
 import hashlib
 from collections.abc import Generator, Iterable
+from dataclasses import replace
 from typing import assert_never
 
 from atomic_sys.image.ahead import read_ahead
@@ -123,7 +124,11 @@ def _entry(member: Member, paths: Paths) -> Entry:
 def _symlink(member: Member, path: LayerPath) -> Symlink:
     if not member.target:
         raise InvalidLayer(f"{member.name[:255]!r} is a link to nothing")
-    return Symlink(path, member.metadata, decoded(member.target))
+    metadata = member.metadata
+    if metadata.xattrs:  # Linux gives a link none of its users' (xattr(7)): nobody could set them
+        kept = tuple(item for item in metadata.xattrs if not item[0].startswith(b"user."))
+        metadata = replace(metadata, xattrs=kept)
+    return Symlink(path, metadata, decoded(member.target))
 
 
 def _hard_link(member: Member, path: LayerPath, paths: Paths) -> HardLink:

@@ -50,7 +50,7 @@ class Paths:
                 raise InvalidLayer("a member without a name")
             return self._directory(head)
         if base == ".." or len(base) > _SHORT:
-            check_component(base, raw)
+            check_component(base.removeprefix(WHITEOUT), raw)
         if head == self._last[0]:
             return (*self._last[1], base)
         directory = self._directory(head)

@@ -17,6 +17,8 @@ _ADLER_MODULUS = 65521
 _MAX_NUMBER_DIGITS = 20
 _MAX_ID = (1 << 32) - 2  # the last one means "no such id" to the kernel
 XATTR = b"SCHILY.xattr."
+_CAPABILITY = b"security.capability"
+_CAPABILITY_SIZES = {2: 20, 3: 24}  # bytes, by revision (linux/capability.h)
 _XATTR_LIMIT = 1 << 16  # bytes of a value; what Linux allows
 _SPACES = b" " * 8  # what the checksum itself counts for
 
@@ -146,9 +148,25 @@ def pax_xattrs(records: dict[bytes, bytes]) -> Xattrs:
     found = []
     for key, value in records.items():
         name = key.removeprefix(XATTR)
-        allowed = name == b"security.capability" or (name[:5] == b"user." and name != b"user.")
+        allowed = name == _CAPABILITY or (name[:5] == b"user." and name != b"user.")
         if key.startswith(XATTR) and allowed:
             if b"\0" in name or len(name) > 255 or len(value) > _XATTR_LIMIT:
                 raise InvalidLayer(f"impossible extended attribute {name[:255]!r}")
-            found.append((name, value))
+            found.append((name, _capability(value) if name == _CAPABILITY else value))
     return tuple(sorted(found))
+
+
+def _capability(value: bytes) -> bytes:
+    """File capabilities as Linux gives them back: for the root user, without the user's number.
+
+    An object must be what is read from its file. Raises InvalidLayer for what Linux refuses.
+    """
+    if not value:
+        return value
+    magic = int.from_bytes(value[:4], "little")
+    revision, effective = magic >> 24, magic & 0xFFFFFF
+    if effective > 1 or len(value) != _CAPABILITY_SIZES.get(revision):
+        raise InvalidLayer("impossible file capabilities")
+    if len(value) == _CAPABILITY_SIZES[3] and value[20:] == bytes(4):
+        return bytes((effective, 0, 0, 2)) + value[4:20]
+    return value

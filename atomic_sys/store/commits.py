@@ -3,8 +3,8 @@
 
 A layer's commit keeps its whiteouts as the empty files `.wh.NAME` and `.wh..wh..opq`, as the
 predecessor's do and `ostree checkout --whiteouts` expects. What such a tree cannot say, which
-parent directories have no entry of their own and which hard links lead to layers below, is in the
-commit's metadata.
+parent directories have no entry of their own, which hard links lead to layers below, and which
+whiteouts have no room for their prefix, is in the commit's metadata.
 """
 
 import json
@@ -111,17 +111,23 @@ def layer_tree(transaction: Transaction, layer: Layer) -> tuple[Directory, str]:
     """The tree of a layer's commit and the value of its DELTA_KEY; the layer is used up."""
     marks = [(path[:-1], WHITEOUT_PREFIX + path[-1]) for path in layer.whiteouts]
     marks += [(path, OPAQUE) for path in layer.opaque]
+    unmarked = []  # of names so long that no file can have them with the prefix
     if marks:
         empty = transaction.add_file(_WHITEOUT, 0, ())
         for path, name in marks:
             parent = find(layer.root, path)
             if not isinstance(parent, Directory):
                 raise AssertionError(f"no directory for the whiteout {name}")
-            parent.nodes[name] = empty
-    delta = {
+            if valid_name(name):
+                parent.nodes[name] = empty
+            else:
+                unmarked.append("/".join((*path, name.removeprefix(WHITEOUT_PREFIX))))
+    delta: dict[str, object] = {
         "implied": sorted("/".join(path) for path in layer.implied),
         "links": {"/".join(path): "/".join(target) for path, target in layer.links.items()},
     }
+    if unmarked:
+        delta["whiteouts"] = sorted(unmarked)
     return layer.root, json.dumps(delta, separators=(",", ":"), sort_keys=True)
 
 
@@ -137,10 +143,12 @@ def load_layer(reader: TreeReader, commit: Commit) -> Layer:
         delta = strict_json.as_object(strict_json.loads(text.encode(), what), what)
         implied = strict_json.as_strings(delta.get("implied"), what)
         links = strict_json.as_string_map(delta.get("links"), what)
+        unmarked = strict_json.as_strings(delta.get("whiteouts"), what)
     except strict_json.InvalidJson as error:
         raise Damaged(f"damaged commit: {error}") from None
     layer.implied = {_path(path) for path in implied}
     layer.links = {_path(path): _path(target) for path, target in links.items()}
+    layer.whiteouts.update(_path(path) for path in unmarked)
     return layer
 
 

@@ -8,10 +8,10 @@ stream is believed only when it has ended without an error, so the ref comes aft
 from atomic_sys.model.layer import LayerStream, RegularFile, Symlink
 from atomic_sys.store.commits import DELTA_KEY, layer_tree, store_commit
 from atomic_sys.store.images import LayerImport, LayerReport, blob_ref, tar_ref
+from atomic_sys.store.layer_builder import LayerBuilder
 from atomic_sys.store.objects import Checksum
 from atomic_sys.store.skeleton import SkeletonWriter
 from atomic_sys.store.transaction import Transaction
-from atomic_sys.store.tree import LayerBuilder
 
 
 def import_layer(

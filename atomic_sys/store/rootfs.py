@@ -8,10 +8,11 @@ from atomic_sys.errors import Damaged, NotFound
 from atomic_sys.model.digest import Digest
 from atomic_sys.store.commits import TreeReader, load_layer, store_commit, store_tree
 from atomic_sys.store.images import StoredImage, blob_ref, rootfs_ref
+from atomic_sys.store.merge import merge
 from atomic_sys.store.objects import Checksum, Commit
 from atomic_sys.store.repository import Repository
 from atomic_sys.store.transaction import Transaction
-from atomic_sys.store.tree import IMPLIED, Directory, merge
+from atomic_sys.store.tree import IMPLIED, Directory
 from atomic_sys.store.view import Tree
 
 

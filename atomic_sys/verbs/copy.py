@@ -16,6 +16,7 @@ from atomic_sys.engine.report import Report
 from atomic_sys.engine.stored_origin import StoredOrigin
 from atomic_sys.errors import AtomicSysError, NotFound, UsageError, doing
 from atomic_sys.host import Host
+from atomic_sys.image.resolve import expand, fetch
 from atomic_sys.model import manifest as documents
 from atomic_sys.model.digest import Digest
 from atomic_sys.model.reference import DockerReference
@@ -46,11 +47,13 @@ def push(
 ) -> Copied:
     """Copy an image of the store to its own name in the registry, or elsewhere.
 
-    Raises UsageError where it has no full name, NotFound, AtomicSysError.
+    All of it is the index that the image was chosen from, which only its source has. Raises
+    UsageError where it has no full name, NotFound, AtomicSysError.
     """
     with doing(f"pushing {image}"):
         stored = _find(host, image.removeprefix("ostree:"))
-        source = StoredSource(name=stored.name)
+        whole = options.extent is Extent.ALL
+        source = _index_of(stored, host) if whole else StoredSource(name=stored.name)
         target = _own_name(stored) if destination is None else _parse(destination)
         return _copy(source, target, options, host, report)
 
@@ -103,6 +106,21 @@ def _wanted(source: Source, options: CopyOptions, host: Host, judge: Judge) -> C
         platform=host.platform,
         keep=options.signatures,
     )
+
+
+def _index_of(image: StoredImage, host: Host) -> Source:
+    """Where the index is that the image was chosen from, if it still has this very image.
+
+    Raises AtomicSysError.
+    """
+    source = sources.stored_source(image)
+    origin = locate(host, source).origin
+    if image.digest not in {document.raw.digest for document in expand(origin, fetch(origin))}:
+        raise AtomicSysError(
+            f"{origin.description} has no image {image.digest} any more",
+            hint=f"atomic pull {image.name}, or push without --all",
+        )
+    return source
 
 
 def _stored(image: StoredImage, host: Host) -> ImageAt:

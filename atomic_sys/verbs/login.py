@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """`atomic login` and `atomic logout`: credentials checked by their registry, and kept for later."""
 
+import os
+from dataclasses import dataclass
+
 from atomic_sys.errors import NotFound, UsageError
 from atomic_sys.host import Host
 from atomic_sys.image import auth_store
-from atomic_sys.image.auth import Access
-from atomic_sys.image.auth_file import Password, login_key
+from atomic_sys.image.auth import Access, AccessDenied
+from atomic_sys.image.auth_file import Credentials, Password, login_key
 from atomic_sys.image.registry_client import RegistryClient
 from atomic_sys.image.tls import Tls
 from atomic_sys.model.reference import DockerReference
@@ -19,20 +22,56 @@ def registry_key(text: str) -> str:
     return key
 
 
-def login(key: str, credentials: Password, host: Host) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoginPlace:
+    """A key of auth.json, and whether its registry need not prove who it is."""
+
+    key: str
+    insecure: bool = False
+
+
+def login(place: LoginPlace, credentials: Password, host: Host) -> None:
     """Keep the credentials once the registry has let us in. Raises AtomicSysError."""
-    reference = _reference(key)
+    _client(place, credentials, host).check_access()
+    auth_store.save(
+        host.credential_files[0].path, place.key, credentials, timeout=host.options.lock_timeout
+    )
+
+
+def logged_in(key: str, host: Host) -> str:
+    """The user whose credentials are kept for this key. Raises NotFound, InvalidCredentials."""
+    match host.credentials.find(key):
+        case Password(user=user):
+            return user
+        case None:
+            raise NotFound(f"not logged in to {key}", hint=f"atomic login {key}")
+        case _:
+            raise NotFound(f"for {key} there is an identity token, which has no user name")
+
+
+def is_valid(place: LoginPlace, host: Host) -> bool:
+    """Whether credentials are kept, and the registry lets us in. Raises NetworkError."""
+    if not any(os.path.exists(candidate.path) for candidate in host.credential_files):
+        return False  # a login makes the file that it names
+    known = host.credentials.find(place.key)
+    if known is None:
+        return False
+    try:
+        _client(place, known, host).check_access()
+    except AccessDenied:
+        return False
+    return True
+
+
+def _client(place: LoginPlace, credentials: Credentials, host: Host) -> RegistryClient:
+    reference = _reference(place.key)
     registry = host.registries.find(reference)
-    insecure = registry is not None and registry.insecure
-    client = RegistryClient(
+    insecure = place.insecure or (registry is not None and registry.insecure)
+    return RegistryClient(
         host.http,
         Access(host.http, lambda: credentials, scope=None),
         domain=reference.domain,
         tls=Tls.UNVERIFIED if insecure else Tls.VERIFIED,
-    )
-    client.check_access()
-    auth_store.save(
-        host.credential_files[0].path, key, credentials, timeout=host.options.lock_timeout
     )
 
 

@@ -120,6 +120,22 @@ def test_from_the_store_and_back(world: World, root: Root, tmp_path: Path) -> No
     assert content(tmp_path / "dir") == wanted
 
 
+def test_all_of_an_index_is_pushed(world: World, root: Root, tmp_path: Path) -> None:
+    """From where the image was pulled; the index there may have moved on."""
+    source = world.registry("push/source:1")
+    root.atomic("copy", "--all", f"{world.layout}:multi", source)
+    name = f"{world.host}/push/source:1"
+    root.atomic("pull", name)
+    root.atomic("push", "--all", name, f"{world.host}/push/target:1")
+    wanted = by_skopeo(source, tmp_path / "wanted", "--all")
+    assert by_skopeo(world.registry("push/target:1"), tmp_path / "found", "--all") == wanted
+    root.atomic("push", "--all", name, f"oci:{tmp_path}/layout:1")
+    assert by_skopeo(f"oci:{tmp_path}/layout:1", tmp_path / "layout-found", "--all") == wanted
+    root.atomic("copy", f"{world.layout}:arm64", source)
+    said = root.atomic("push", "--all", name, f"{world.host}/push/target:2", status=1)
+    assert "any more" in said
+
+
 def test_names_in_the_store(world: World, root: Root) -> None:
     root.atomic("copy", f"{world.layout}:amd64", "ostree:here:1")
     root.atomic("copy", "ostree:here:1", "ostree:there:2")

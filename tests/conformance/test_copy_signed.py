@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Signatures travel with their images, and skopeo believes them where they arrive."""
 
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -10,9 +11,11 @@ from pathlib import Path
 import pytest
 
 from atomic_sys.model.digest import Digest
+from atomic_sys.trust.framing import frame, unframe
 from tests.conformance.copying import Root, Signer, content, run
 from tests.support.indexes import IndexedImage, indexed_layout
 from tests.support.registry import docker_registry
+from tests.support.sigstore import attach, new_key, payload, public_pem
 
 pytestmark = pytest.mark.conformance
 NAME = "example.com/ns/image:1"
@@ -161,3 +164,36 @@ def test_from_the_store(place: Place) -> None:
     assert content(place.directory / "by-skopeo") == content(source)
     place.root.policy({"default": [{"type": "reject"}]})
     place.root.atomic("push", "here:1", target, status=REJECTED)
+
+
+def test_attachments_to_a_registry(place: Place) -> None:
+    """Sigstore's go where skopeo finds them, if registries.d says so; none goes twice."""
+    digest, key = place.image.instances["amd64"], new_key()
+    signatures = [frame(attach(payload(digest, name), key)) for name in (NAME, f"{NAME}.1")]
+    source = place.signed("source")
+    for number, signature in enumerate(signatures, 1):
+        (source / f"signature-{number}").write_bytes(signature)
+    (place.directory / "key.pub").write_bytes(public_pem(key))
+    identity = {"type": "exactReference", "dockerReference": NAME}
+    requirement = {"type": "sigstoreSigned", "keyPath": f"{place.directory}/key.pub"}
+    place.root.policy({"default": [requirement | {"signedIdentity": identity}]})
+    target = f"docker://{place.host}/ns/image:1"
+    said = place.root.atomic("copy", f"dir:{source}", target, status=1)
+    assert "use-sigstore-attachments" in said
+    assert "Copying" not in said
+    text = f"docker:\n  {place.host}:\n    use-sigstore-attachments: true\n"
+    (place.root.path / "etc/containers/registries.d/test.yaml").write_text(text)
+    for _ in range(2):
+        place.root.atomic("copy", f"dir:{source}", target)
+        back = place.directory / "back"
+        shutil.rmtree(back, ignore_errors=True)
+        registries = f"--registries.d={place.root.path}/etc/containers/registries.d"
+        argv = ("--insecure-policy", "copy", "--quiet", "--src-tls-verify=false")
+        run("skopeo", registries, *argv, target, f"dir:{back}")
+        found = [(back / f"signature-{number}").read_bytes() for number in (1, 2)]
+        assert [unframe(f, "") for f in found] == [unframe(s, "") for s in signatures]
+        assert not (back / "signature-3").exists()
+    # From one registry's repository to another, and judged there.
+    other = f"docker://{place.host}/ns/other:2"
+    place.root.atomic("copy", target, other)
+    place.root.atomic("pull", other)

@@ -7,14 +7,16 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
 from atomic_sys.model.digest import Digest
 from tests.support import layers
+from tests.support.fake_registry import FakeRegistry, Reply
 from tests.support.layers import Member, directory, file
 
 pytestmark = pytest.mark.conformance
@@ -33,9 +35,9 @@ def contents(number: int) -> list[Member]:
     ]
 
 
-def write_image(path: Path, broken: int | None = None) -> Path:
-    """A layout with an image of three packed layers; the config of one may be wrong about it."""
-    archives = [layers.archive(contents(number)) for number in range(3)]
+def write_image(path: Path, broken: int | None = None, count: int = 3) -> Path:
+    """A layout with an image of packed layers; the config may be wrong about one of them."""
+    archives = [layers.archive(contents(number)) for number in range(count)]
     packed = [gzip.compress(archive, mtime=0) for archive in archives]
     diff_ids = [str(Digest.of(b"" if n == broken else a)) for n, a in enumerate(archives)]
     config = {"architecture": "amd64", "os": "linux"}
@@ -118,6 +120,41 @@ def test_all_layers_arrive_and_ostree_agrees(tmp_path: Path) -> None:
             assert not path.is_file() or path.read_bytes() == content
     assert {path.stat().st_mtime for path in repository(tmp_path).rglob("objects/*/*.file")} == {0}
     assert os.listdir(repository(tmp_path) / "state") == []
+
+
+def test_six_layers_are_on_their_way_at_once(tmp_path: Path) -> None:
+    """Nobody gets a byte before six are there, and a seventh comes only when one has gone."""
+    layout = write_image(tmp_path / "layout", count=8)
+    (described,) = json.loads((layout / "index.json").read_text())["manifests"]
+    blobs = {path.name: path.read_bytes() for path in (layout / "blobs/sha256").iterdir()}
+    raw = blobs[described["digest"].removeprefix("sha256:")]
+    wanted = [layer["digest"] for layer in json.loads(raw)["layers"]]
+    arrived = threading.Semaphore(0)
+
+    def answer(body: bytes) -> Callable[[Mapping[str, str]], Reply]:
+        def reply(_headers: Mapping[str, str]) -> Reply:
+            arrived.release()
+            return Reply(body=body) if gate.wait(60) else Reply(status=500)
+
+        return reply
+
+    gate = threading.Event()
+    with FakeRegistry() as registry:
+        registry.replies["/v2/"] = Reply()
+        registry.replies["/v2/eight/manifests/latest"] = Reply(
+            body=raw, headers={"Content-Type": described["mediaType"]}
+        )
+        for name, content in blobs.items():
+            path = f"/v2/eight/blobs/sha256:{name}"
+            layer = f"sha256:{name}" in wanted
+            registry.replies[path] = answer(content) if layer else Reply(body=content)
+        argv = command(tmp_path, "pull", f"http:{registry.host}/eight:latest")
+        with subprocess.Popen(argv, stdout=subprocess.DEVNULL) as process:
+            assert all(arrived.acquire(timeout=60) for _ in range(6))
+            assert not arrived.acquire(timeout=0.5)
+            gate.set()
+            assert process.wait(timeout=120) == 0
+    check_store(tmp_path)
 
 
 @pytest.mark.parametrize("broken", range(3))

@@ -33,7 +33,7 @@ def field(value: int, width: int) -> bytes:
 def header(
     name: bytes = b"f", flag: bytes = b"0", size: int | bytes = 0, link: bytes = b"", **over: bytes
 ) -> bytes:
-    """One header with a right checksum; `over` replaces fields: mode, uid, gid, magic, prefix."""
+    """One header with a right checksum; `over` replaces fields."""
     block = bytearray(512)
 
     def put(at: int, value: bytes) -> None:
@@ -44,7 +44,7 @@ def header(
     put(108, over.get("uid", field(0, 8)))
     put(116, over.get("gid", field(0, 8)))
     put(124, size if isinstance(size, bytes) else field(size, 12))
-    put(136, field(0, 12))
+    put(136, over.get("mtime", field(0, 12)))
     put(156, flag)
     put(157, link)
     put(257, over.get("magic", b"ustar\x0000"))

@@ -86,11 +86,54 @@ def test_wrong_password_is_not_kept(
     assert named.exists() and not (tmp_path / "containers").exists()
 
 
+def test_a_password_of_the_command_line_and_who_is_logged_in(
+    registry: FakeRegistry, line: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run([*line, "login", "--get-login", registry.host]) == ExitCode.NOT_FOUND
+    assert run([*line, "login", "-u", "me", "-p", "secret", registry.host]) == ExitCode.DONE
+    capsys.readouterr()
+    assert run([*line, "login", "--get-login", registry.host]) == ExitCode.DONE
+    assert capsys.readouterr().out == "me\n"
+
+
+def test_credentials_that_are_good_are_not_asked_for(
+    tmp_path: Path,
+    registry: FakeRegistry,
+    line: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    stdin(monkeypatch, "")
+    for named in ([], ["--authfile", str(tmp_path / "new.json")]):
+        assert run([*line, "login", *named, registry.host]) == ExitCode.USAGE
+        assert "there is no terminal" in capsys.readouterr().err
+    assert run([*line, "login", "-u", "me", "-p", "secret", registry.host]) == ExitCode.DONE
+    capsys.readouterr()
+    assert run([*line, "login", registry.host]) == ExitCode.DONE
+    told = f"Existing credentials are valid. Already logged in to {registry.host}\n"
+    assert capsys.readouterr().out == told
+    registry.replies["/v2/"] = Reply(status=401, headers={"WWW-Authenticate": "Basic realm=x"})
+    assert run([*line, "login", registry.host]) == ExitCode.USAGE  # to ask for others
+
+
+def test_a_registry_that_need_not_prove_who_it_is(
+    tmp_path: Path, registry: FakeRegistry, line: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "registries.conf").write_text("")
+    words = ["login", "-u", "me", "-p", "secret", registry.host]
+    assert run([*line, *words]) == ExitCode.FAILED
+    assert run([*line, *words, "--tls-verify=false"]) == ExitCode.DONE
+    assert run([*line, *words, "--tls-verify=maybe"]) == ExitCode.USAGE
+    capsys.readouterr()
+
+
 @pytest.mark.parametrize(
     "words",
     [
         ["login", "-u", "me", "registry.example"],
         ["login", "--password-stdin", "registry.example"],
+        ["login", "-p", "secret", "registry.example"],
+        ["login", "-u", "me", "-p", "secret", "--password-stdin", "registry.example"],
         ["login", "-u", "a:b", "--password-stdin", "registry.example"],
         ["login", "-u", "me", "--password-stdin", "nohost"],
         ["login", "-u", "me", "--password-stdin", "https://registry.example"],

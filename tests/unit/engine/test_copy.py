@@ -207,7 +207,9 @@ def test_signatures(image: IndexedImage, tmp_path: Path) -> None:
     assert first.read_bytes() == frame(*attached(image.index))
 
 
-def test_attachments_do_not_go_to_a_registry(image: IndexedImage, uploads: UploadRegistry) -> None:
+def test_attachments_go_where_registries_d_says_so_and_nowhere_else(
+    image: IndexedImage, uploads: UploadRegistry
+) -> None:
     with Http() as http:
         outside = Outside(
             http=http,
@@ -218,6 +220,6 @@ def test_attachments_do_not_go_to_a_registry(image: IndexedImage, uploads: Uploa
         )
         name = ImageName.parse(f"{uploads.host}/a/b:1")
         target = RegistrySource(name=name, plain_http=True)
-        with pytest.raises(AtomicSysError, match="not copied to a registry"):
+        with pytest.raises(AtomicSysError, match="does not say that"):
             run(wanted(image, signatures=attached), lambda types: outside.open(target, types))
     assert not uploads.calls

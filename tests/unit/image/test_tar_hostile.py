@@ -20,6 +20,7 @@ from tests.support.archives import END, archive, header, long_name, padded, pax,
 
 A = header(b"f")
 BIG = b"x" * (2 << 20)
+CAPABILITY = b"\1\0\0\2" + bytes(16)
 
 REFUSED = {
     "parent": (header(b"../x"), r"'\.\.'"),
@@ -208,7 +209,7 @@ def test_xattrs() -> None:
     records: dict[str, bytes | str] = {
         "SCHILY.xattr.user.b": b"\0\xff",
         "SCHILY.xattr.user.a": "1=2",
-        "SCHILY.xattr.security.capability": b"\1\0\0\2",
+        "SCHILY.xattr.security.capability": CAPABILITY,
         "SCHILY.xattr.security.selinux": "x",
         "SCHILY.xattr.trusted.overlay.opaque": "y",
         "SCHILY.xattr.user.": "z",
@@ -218,7 +219,7 @@ def test_xattrs() -> None:
     ((entry, _),) = read(pax(records) + A + END)
     assert isinstance(entry, RegularFile)
     assert entry.metadata.xattrs == (
-        (b"security.capability", b"\1\0\0\2"),
+        (b"security.capability", CAPABILITY),
         (b"user.a", b"1=2"),
         (b"user.b", b"\0\xff"),
     )

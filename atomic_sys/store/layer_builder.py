@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""From the entries of one layer, in whatever order they come, to what it does to a tree; pure.
+
+A hard link means the file that has the name when the link is met, as for tar(1); one that comes
+first is resolved when the layer meets those below.
+"""
+
+from typing import assert_never
+
+from atomic_sys.model import layer as entries
+from atomic_sys.model.layer import Entry, LayerPath
+from atomic_sys.store.objects import Checksum
+from atomic_sys.store.tree import (
+    IMPLIED,
+    Directory,
+    InvalidLayer,
+    Layer,
+    Node,
+    check_name,
+    check_path,
+    find,
+    text,
+)
+
+
+class LayerBuilder:
+    """Collects the entries of one layer, in whatever order they come."""
+
+    def __init__(self) -> None:
+        self.layer = Layer()
+        self.left_out: list[str] = []
+        self._special: set[LayerPath] = set()  # what was left out, by its names
+        # Archives list a directory's files one after the other: where the last entry was.
+        self._parent_path: LayerPath = ()
+        self._parent = self.layer.root
+
+    def add(self, entry: Entry, content: Checksum | None = None) -> None:
+        """Take one entry; `content` is the object of a file or of a symbolic link.
+
+        Raises InvalidLayer.
+        """
+        path = entry.path
+        if path and path[:-1] == self._parent_path:
+            check_name(path[-1])
+        else:
+            check_path(path)
+        match entry:
+            case entries.RegularFile() | entries.Symlink():
+                if content is None:
+                    raise TypeError("a file without content")
+                self._leaf(path, content)
+            case entries.Directory():
+                self._directory(path).metadata = entry.metadata
+                self.layer.implied.discard(path)
+            case entries.HardLink():
+                self._link(path, entry.target)
+            case entries.Whiteout():
+                self._leaf_parent(path, whiteout=True)
+                self.layer.whiteouts.add(path)
+            case entries.OpaqueWhiteout():
+                self._directory(path)
+                self.layer.opaque.add(path)
+            case entries.SpecialFile():
+                self._leave_out(path, entry.kind)
+            case _:
+                assert_never(entry)
+
+    def _leaf(self, path: LayerPath, content: Checksum) -> None:
+        self._leaf_parent(path).nodes[path[-1]] = content
+        if self.layer.links:
+            self.layer.links.pop(path, None)
+        if self._special:
+            self._special.discard(path)
+
+    def _link(self, path: LayerPath, target: LayerPath) -> None:
+        """A hard link to what has this name now, else to what layers below or later entries say."""
+        check_path(target)
+        if target == path:
+            raise InvalidLayer(f"invalid layer: {text(path)} is a hard link to itself")
+        if target in self._special:
+            self._leave_out(path, "hard link to a special file")
+            return
+        node = find(self.layer.root, target)
+        if isinstance(node, bytes):
+            self._leaf(path, node)
+            return
+        self._leaf_parent(path).nodes.pop(path[-1], None)
+        self._special.discard(path)
+        self.layer.links[path] = self.layer.links.get(target, target)
+
+    def _leave_out(self, path: LayerPath, what: str) -> None:
+        """It would have taken the place of what is below, and so does its absence."""
+        self._leaf_parent(path).nodes.pop(path[-1], None)
+        self.layer.links.pop(path, None)
+        self.layer.whiteouts.add(path)
+        self._special.add(path)
+        self.left_out.append(f"{text(path)} ({what})")
+
+    def _leaf_parent(self, path: LayerPath, *, whiteout: bool = False) -> Directory:
+        if not path:
+            raise InvalidLayer("invalid layer: its root is not a directory")
+        above, parent = path[:-1], self._parent
+        if above != self._parent_path:
+            parent = self._directory(above)
+            self._parent_path, self._parent = above, parent
+        if not whiteout and isinstance(parent.nodes.get(path[-1]), Directory):
+            raise InvalidLayer(f"invalid layer: {text(path)} is a directory and a file at once")
+        return parent
+
+    def _directory(self, path: LayerPath) -> Directory:
+        """The directory at this path, made with all its parents where it is missing."""
+        node: Node = self.layer.root
+        for depth, name in enumerate(path, 1):
+            if not isinstance(node, Directory):
+                break
+            below = node.nodes.get(name)
+            if below is None:
+                below = node.nodes[name] = Directory(IMPLIED)
+                self.layer.implied.add(path[:depth])
+            node = below
+        if not isinstance(node, Directory):
+            raise InvalidLayer(f"invalid layer: {text(path)} is below a file, or is one as well")
+        return node
+
+    def finish(self) -> Layer:
+        """The layer, with the hard links to its own later entries in their places.
+
+        Raises InvalidLayer for one that leads to a directory of the layer, and for what is below
+        something that is no directory.
+        """
+        layer = self.layer
+        for path, target in layer.links.items():
+            if isinstance(find(layer.root, target), Directory):
+                raise InvalidLayer(f"invalid layer: {text(path)} is a hard link to a directory")
+        for path in (*layer.links, *self._special):
+            self._leaf_parent(path)
+        waiting = dict(layer.links)
+        while found := {
+            path: node
+            for path, target in waiting.items()
+            if isinstance(node := find(layer.root, target), bytes)
+        }:
+            for path, node in found.items():
+                self._leaf_parent(path).nodes[path[-1]] = node
+                del waiting[path]
+        return layer

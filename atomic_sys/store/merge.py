@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""How layers are laid upon one another, in memory; pure. Source: image-spec layer.md."""
+
+from atomic_sys.model.layer import LayerPath
+from atomic_sys.store.objects import Checksum
+from atomic_sys.store.tree import (
+    IMPLIED,
+    Directory,
+    InvalidLayer,
+    Layer,
+    Node,
+    ReadLink,
+    find,
+    resolve,
+    text,
+)
+
+
+def merge(lower: Directory, layer: Layer, read_link: ReadLink) -> None:
+    """Lay a layer upon a tree, which is changed in place and takes over the layer's nodes.
+
+    What a whiteout names is looked for in the lower tree only, so the order within the layer does
+    not matter. A parent directory that the layer has no entry for keeps its metadata, and where
+    the tree has a symbolic link to a directory in its place, that one is meant, as other
+    unpackers have it. Raises InvalidLayer for a hard link to what is not there.
+    """
+    linked = _linked(lower, layer, read_link)
+    cleared = [_seen_from(lower, layer, path, read_link) for path in layer.opaque]
+    removed = [
+        (parent, path[-1])
+        for path in layer.whiteouts
+        if (parent := _seen_from(lower, layer, path[:-1], read_link)) is not None
+    ]
+    for directory in cleared:
+        if directory is not None:
+            directory.nodes.clear()
+    for parent, name in removed:
+        parent.nodes.pop(name, None)
+    union = _Union(lower, layer, read_link)
+    union.lay(layer)
+    for path, content in linked.items():
+        union.places[path[:-1]].nodes[path[-1]] = content
+
+
+class _Union:
+    """Lays directories upon directories, and remembers where each of the layer's went."""
+
+    def __init__(self, top: Directory, layer: Layer, read_link: ReadLink) -> None:
+        self.top = top
+        self.implied = layer.implied
+        self.read_link = read_link
+        self.wanted = {path[:-1] for path in layer.links}
+        self.places: dict[LayerPath, Directory] = {}
+        # What is behind symbolic links comes last: it may be this layer that brings their targets.
+        self.behind_links: list[tuple[Directory, LayerPath, Directory]] = []
+
+    def lay(self, layer: Layer) -> None:
+        """All of the layer but its hard links."""
+        self.directory(self.top, layer.root, ())
+        for parent, path, upper in self.behind_links:  # it may grow on the way
+            real = resolve(self.top, path, self.read_link)
+            place = None if real is None else find(self.top, real)
+            if not isinstance(place, Directory):
+                place = parent.nodes[path[-1]] = Directory(IMPLIED)
+            self.directory(place, upper, path)
+
+    def directory(self, lower: Directory, upper: Directory, path: LayerPath) -> None:
+        if path in self.wanted:
+            self.places[path] = lower
+        if path not in self.implied:
+            lower.metadata = upper.metadata
+        for name, node in upper.nodes.items():
+            if not isinstance(node, Directory):
+                lower.nodes[name] = node
+                continue
+            here = (*path, name)
+            below = lower.nodes.get(name)
+            if isinstance(below, bytes) and here in self.implied and self.read_link(below):
+                self.behind_links.append((lower, here, node))
+                continue
+            if not isinstance(below, Directory):
+                below = lower.nodes[name] = Directory(IMPLIED)
+            self.directory(below, node, here)
+
+
+def _seen_from(
+    lower: Directory, layer: Layer, path: LayerPath, read_link: ReadLink
+) -> Directory | None:
+    """What the layers below have in the place of a directory of this layer, links followed.
+
+    A link that the layer has an entry for a directory for leads nowhere any more: what overlayfs
+    writes for `rm LINK; mkdir LINK` is the directory and an opaque whiteout in it.
+    """
+    real: LayerPath = ()
+    for depth, name in enumerate(path, 1):
+        place: LayerPath | None = (*real, name)
+        node = find(lower, (*real, name))
+        if isinstance(node, bytes) and path[:depth] in layer.implied:
+            place = resolve(lower, (*real, name), read_link)
+            node = None if place is None else find(lower, place)
+        if place is None or not isinstance(node, Directory):
+            return None
+        real = place
+    node = find(lower, real)
+    return node if isinstance(node, Directory) else None
+
+
+def _linked(lower: Directory, layer: Layer, read_link: ReadLink) -> dict[LayerPath, Checksum]:
+    """What the layer's hard links are: files below, else what the layer itself has later."""
+
+    def below(target: LayerPath) -> Node | None:
+        parent = resolve(lower, target[:-1], read_link)
+        return None if parent is None else find(lower, (*parent, target[-1]))
+
+    found = {
+        path: node
+        for path, target in layer.links.items()
+        if isinstance(node := below(target), bytes)
+    }
+    waiting = {path: target for path, target in layer.links.items() if path not in found}
+    while waiting:
+        known = {
+            path: node
+            for path, target in waiting.items()
+            if isinstance(
+                node := found.get(target) if target in layer.links else find(layer.root, path),
+                bytes,
+            )
+        }
+        if not known:
+            raise InvalidLayer(f"invalid layer: {text(min(waiting))} is a hard link to nothing")
+        found |= known
+        waiting = {path: target for path, target in waiting.items() if path not in known}
+    return found
