@@ -9,14 +9,16 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
+from atomic_sys.engine import own_files
 from atomic_sys.engine.drift import drift
 from atomic_sys.engine.file_steps import NO_CONTENT
 from atomic_sys.engine.host_files import FILE_LIMIT
 from atomic_sys.engine.observe import Installed, read_deployment_file
 from atomic_sys.engine.prepare import HOST_FILES
+from atomic_sys.engine.rendered_files import RenderedFile
 from atomic_sys.errors import AtomicSysError, doing
 from atomic_sys.fs.atomic import temporary_name, write_file
 from atomic_sys.fs.directory import exists, make_directories, open_directory
@@ -42,11 +44,12 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verifier:
-    """Verifies deployments below one root directory."""
+    """Verifies deployments below one root directory; `render` renders their files once more."""
 
     root: int
     paths: Paths
     store: Store
+    render: Callable[[Installed], Mapping[str, RenderedFile]]
 
     def verify(self, container: Installed) -> tuple[Finding, ...]:
         """Everything that differs. Raises NotFound, Damaged, OSError."""
@@ -54,9 +57,13 @@ class Verifier:
             Finding(path=self._path(container, one), what=one.change.value)
             for one in self._rootfs(container)
         ]
+        own = own_files.changed(container, self.root)
         found += [
             Finding(path=path, what="changed or missing")
-            for path in drift(container, self.root, self.paths)
+            for path in (
+                *(f"{container.deployment}/{name}" for name in own),
+                *drift(container, self.root, self.paths),
+            )
         ]
         return tuple(found)
 
@@ -74,6 +81,8 @@ class Verifier:
         for one in tuple(self._rootfs(container)):
             if comparison.restorable(one):
                 self._restore(comparison, container, one)
+        if own_files.changed(container, self.root):
+            own_files.put_back(container, self.render(container), self.root)
         for path in drift(container, self.root, self.paths):
             with doing(f"restoring {path}"):
                 self._restore_host_file(container, path)
@@ -132,6 +141,8 @@ class Verifier:
                 f"tmpfiles-{container.name.tmpfiles}"
             ),
         }
+        if path in own and not own_files.is_whole(container, own[path], self.root):
+            return None, 0
         if path in own:
             return read_deployment_file(self.root, container.deployment, own[path]), 0o644
         record = container.record

@@ -16,6 +16,7 @@ from atomic_sys.engine.plan import Wanted, deployment_path, made_by_tmpfiles, pl
 from atomic_sys.engine.prepare import Deployment, prepare
 from atomic_sys.engine.pull import Pulled, judge_again, require_image
 from atomic_sys.engine.pull import pull as pull_image
+from atomic_sys.engine.rendered_files import checksums
 from atomic_sys.engine.report import Report
 from atomic_sys.engine.sources import stored_identity
 from atomic_sys.errors import AtomicSysError, doing
@@ -181,4 +182,5 @@ def make_record(typed: str, pulled: Pulled, rendered: Rendered, store: Store) ->
         data_version=settings.data_version,
         state=rendered.state,
         hooks=settings.hooks,
+        checksums=checksums(rendered),
     )

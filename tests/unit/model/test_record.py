@@ -86,6 +86,7 @@ def test_host_files_come_with_their_directories() -> None:
         {"installed-files-checksum": {"../x": "0"}},
         {"installed-directories": ["../x"]}, {"installed-directories": ["/a/../b"]},
         {"state": "x"}, {"hooks": {"never": ["a"]}}, {"checksums": {"config.json": 1}},
+        {"checksums": {"../x": "0"}},
     ],
 )  # fmt: skip
 def test_what_no_record_can_say_is_refused(change: dict[str, object]) -> None:
