@@ -19,7 +19,7 @@ from atomic_sys.engine.host_files import FILE_LIMIT
 from atomic_sys.engine.observe import Installed, read_deployment_file
 from atomic_sys.engine.prepare import HOST_FILES
 from atomic_sys.engine.rendered_files import RenderedFile
-from atomic_sys.errors import AtomicSysError, doing
+from atomic_sys.errors import AtomicSysError, NotFound, doing
 from atomic_sys.fs.atomic import temporary_name, write_file
 from atomic_sys.fs.directory import exists, make_directories, open_directory
 from atomic_sys.model.digest import Digest
@@ -40,6 +40,23 @@ class Finding:
 
     path: str
     what: str
+
+
+def deployed_tree(store: Store, record: Record) -> Tree:
+    """The root file system that a deployment was made from. Raises NotFound, Damaged.
+
+    The commit in a record of the predecessor's is that of the manifest, with nothing else in it.
+    """
+    digest = Digest.parse(f"sha256:{record.revision}")
+    if not record.from_predecessor:
+        return store.rootfs(record.commit, digest)
+    for image in store.images():
+        if image.digest == digest:
+            return store.tree(image)
+    raise NotFound(
+        f"the image {record.image} ({digest}) is not in the store any more",
+        hint="update the container, or pull the image by its digest",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +109,7 @@ class Verifier:
         return "/".join((container.deployment, ROOTFS, *one.path))
 
     def _tree(self, record: Record) -> Tree:
-        return self.store.rootfs(record.commit, Digest.parse(f"sha256:{record.revision}"))
+        return deployed_tree(self.store, record)
 
     def _comparison(self, container: Installed) -> Comparison:
         document = read_deployment_file(self.root, container.deployment, "config.json") or b"{}"

@@ -94,6 +94,8 @@ class Record:
             "hooks": hooks.to_json(self.hooks),
             "checksums": dict(self.checksums),
         }
+        if self.from_predecessor:  # nor does it say so once it has been written again
+            del body["user-values"]
         return json.dumps(body, indent=4).encode() + b"\n"
 
     @classmethod

@@ -12,6 +12,7 @@ from atomic_sys.engine.journal_format import Header
 from atomic_sys.engine.observe import installed, observe, read_deployment_file
 from atomic_sys.engine.operations import Plan, ReplaceFile
 from atomic_sys.engine.plan import Wanted, deployment_path, fill_deployment, made_by_tmpfiles
+from atomic_sys.engine.predecessor import chosen_values
 from atomic_sys.engine.prepare import Deployment, prepare, read_exports
 from atomic_sys.engine.pull import Pulled, judge_again, require_image
 from atomic_sys.engine.pull import pull as pull_image
@@ -26,7 +27,7 @@ from atomic_sys.model.names import ContainerName
 from atomic_sys.model.record import RECORD_NAME, Record
 from atomic_sys.model.source import StoredSource
 from atomic_sys.render.render import Rendered, known_names
-from atomic_sys.render.values import FORCED, OVERRIDABLE
+from atomic_sys.render.values import OVERRIDABLE
 from atomic_sys.verbs.collecting import collect_old
 from atomic_sys.verbs.hooks import plan_hook, run_hook
 from atomic_sys.verbs.install import make_record
@@ -99,10 +100,11 @@ def update(name: ContainerName, request: Update, host: Host, report: Report) -> 
         now = current(name, host)
         if now.state.held:
             return _not_updated(now, request, "it is held")
-        values = _user_values(now.record, request)
+        chosen = _chosen(now, host)
+        values = _user_values(chosen, request)
         pulled = _image(now.record, request, host, report)
         digest = pulled.image.digest
-        if digest.hex == now.record.revision and values == now.record.user_values:
+        if digest.hex == now.record.revision and values == chosen:
             _follow(now, request, pulled, transaction)
             return _result(now, Status.UPDATED, pulled)
         if request.careful and now.state.bad == str(digest):
@@ -167,20 +169,21 @@ def _not_updated(now: Current, request: Update, reason: str) -> UpdateResult:
     )
 
 
-def _user_values(record: Record, request: Update) -> dict[str, str]:
+def _chosen(now: Current, host: Host) -> Mapping[str, str]:
+    """The values that the user has chosen so far."""
+    if now.record.from_predecessor:
+        return chosen_values(now.installed, now.record, host.root)
+    return now.record.user_values
+
+
+def _user_values(chosen: Mapping[str, str], request: Update) -> dict[str, str]:
     """The values the user chose, then and now. Raises UsageError."""
-    values = dict(record.user_values)
-    if record.from_predecessor:
-        values = {name: value for name, value in record.values.items() if name not in _COMPUTED}
+    values = dict(chosen)
     for name in request.unset:
         if name not in values:
             raise UsageError(f"the value {name} was never set", hint="--set sets it")
         del values[name]
     return values | dict(request.values)
-
-
-# The predecessor recorded what it had computed among what the user had set.
-_COMPUTED = FORCED | OVERRIDABLE
 
 
 def _image(record: Record, request: Update, host: Host, report: Report) -> Pulled:
@@ -204,7 +207,7 @@ def _wanted(
     number = observe(host.root, host.paths, name).free_number
     tree = store.tree(pulled.image)
     if now.record.from_predecessor:
-        known = known_names(read_exports(pulled.image, tree))
+        known = known_names(read_exports(pulled.image, tree)) | OVERRIDABLE
         values = {key: value for key, value in values.items() if key in known}
     deployment = Deployment(
         name=name,

@@ -63,6 +63,7 @@ def test_the_predecessors_record_is_read() -> None:
     assert set(read) <= set(written)
     assert written["rpm-installed"] is None
     assert written["installed-files"] == read["installed-files"]
+    assert Record.from_json(record.to_json(), "info").from_predecessor
 
 
 def test_unknown_keys_are_kept_and_known_ones_are_not_overruled() -> None:
