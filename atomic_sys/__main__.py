@@ -9,7 +9,15 @@ from typing import NoReturn
 
 from atomic_sys import log
 from atomic_sys.cli.parser import dispatch
-from atomic_sys.errors import AtomicSysError, ExitCode, Rejected, printable
+from atomic_sys.errors import (
+    AtomicSysError,
+    ExitCode,
+    Rejected,
+    explain,
+    hint_of,
+    printable,
+    reason_of,
+)
 
 
 def main() -> NoReturn:
@@ -29,8 +37,7 @@ def run(argv: list[str]) -> int:
         _report(error, str(error))
         for line in error.details if isinstance(error, Rejected) else ():
             print(f"  {printable(line)}", file=sys.stderr)
-        if error.hint is not None:
-            print(f"hint: {printable(error.hint)}", file=sys.stderr)
+        _hint(error.hint)
         return error.exit_code
     except KeyboardInterrupt:
         print("atomic: interrupted", file=sys.stderr)
@@ -40,14 +47,11 @@ def run(argv: list[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.FAILED
     except OSError as error:
-        _report(error, _explain(error))
+        several = len(getattr(error, "__notes__", ())) > 1
+        _report(error, explain(error) if several else reason_of(error))
+        _hint(hint_of(error))
         return ExitCode.FAILED
     return code
-
-
-def _explain(error: OSError) -> str:
-    where = f"{os.fsdecode(error.filename)}: " if error.filename is not None else ""
-    return f"{where}{error.strerror or error}"
 
 
 def _report(error: Exception, message: str) -> None:
@@ -57,6 +61,11 @@ def _report(error: Exception, message: str) -> None:
     notes = getattr(error, "__notes__", [])
     what = f"{notes[-1].removeprefix('while ')}: " if notes else ""
     print(f"atomic: {printable(what + message)}", file=sys.stderr)
+
+
+def _hint(hint: str | None) -> None:
+    if hint is not None:
+        print(f"hint: {printable(hint)}", file=sys.stderr)
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:

@@ -6,6 +6,8 @@ the exit code of the contract. Text that came from outside is escaped where it i
 """
 
 import contextlib
+import errno
+import os
 from collections.abc import Iterator
 from enum import IntEnum
 from typing import ClassVar
@@ -80,6 +82,31 @@ def doing(what: str) -> Iterator[None]:
     except Exception as error:
         error.add_note(f"while {what}")
         raise
+
+
+def reason_of(error: Exception) -> str:
+    """Why it failed; for an error of the system without its number."""
+    if not isinstance(error, OSError) or not error.strerror:
+        return str(error)
+    where = "" if error.filename is None else f"{os.fsdecode(error.filename)}: "
+    return f"{where}{error.strerror}"
+
+
+def explain(error: Exception) -> str:
+    """What was being done last, as doing() noted it, and why it failed, on one line."""
+    doing_what = next(iter(getattr(error, "__notes__", ())), "").removeprefix("while ")
+    if not doing_what:
+        return reason_of(error)
+    if isinstance(error, OSError) and error.strerror and not os.path.isabs(error.filename or ""):
+        return f"{doing_what}: {error.strerror}"  # a name without its directory says no more
+    return f"{doing_what}: {reason_of(error)}"
+
+
+def hint_of(error: Exception) -> str | None:
+    """What the user can do about it, if anything."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "make room, for example with `atomic images prune`"
+    return error.hint if isinstance(error, AtomicSysError) else None
 
 
 def printable(text: str) -> str:

@@ -233,6 +233,14 @@ class Host:
 
         return GpgVerifier()
 
+    def gnupg_home(self, named: str | None) -> str | None:
+        """The home of gpg with the user's own keys: that which the user names, else atomic.conf.
+
+        None is the one that gpg itself takes.
+        """
+        configured = self.configuration.gnupg_homedir
+        return named or (None if configured is None else self.paths.inside(configured))
+
     @cached_property
     def manager(self) -> "Manager":
         """systemd: the running one when it is that of the root, else the root's files."""

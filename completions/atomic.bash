@@ -8,12 +8,12 @@ _atomic_options() {
     case $1 in
     '') echo '-h --help -v --version --debug -y --assumeyes --root --policy --require-signed --registries-conf --registries.d --authfile --lock-timeout --override-arch --override-os --override-variant' ;;
     install)
-        echo '-h --help --system --storage --src-creds -n --name --set --values --runtime --now --no-enable'
+        echo '-h --help --system --storage --src-creds -n --name --set --values --runtime --rootfs --now --no-enable'
         echo '--after --before --requires --wants --dry-run --display --json --lock-timeout'
         ;;
     uninstall) echo '-h --help --purge -f --force --dry-run --display --storage --lock-timeout' ;;
     update)
-        echo '-h --help -a --all --rebase --set --unset --no-pull --no-rollback --settle --dry-run --json'
+        echo '-h --help -a --all --rebase --set --unset --rootfs --no-pull --no-rollback --settle --dry-run --json'
         echo '--storage --src-creds --lock-timeout'
         ;;
     pull) echo '-h --help --storage --src-creds --json --lock-timeout' ;;
@@ -52,8 +52,8 @@ _atomic_options() {
         ;;
     'containers status') echo '-h --help --json' ;;
     'containers update')
-        echo '-h --help -a --all --rebase --set --unset --no-pull --no-rollback --settle --dry-run --json'
-        echo '--storage --src-creds --lock-timeout'
+        echo '-h --help -a --all --rebase --set --unset --rootfs --no-pull --no-rollback --settle --dry-run'
+        echo '--json --storage --src-creds --lock-timeout'
         ;;
     'containers rollback') echo '-h --help --to --settle --dry-run --storage --lock-timeout' ;;
     'containers deployments') echo '-h --help --json' ;;
@@ -116,7 +116,7 @@ _atomic_words() {
 # The value of an option; fails for an option that has none.
 _atomic_value() {
     case $1 in
-    --root | --registries.d | --directory | --gnupghome) mapfile -t COMPREPLY < <(compgen -d -- "$2") ;;
+    --root | --registries.d | --directory | --gnupghome | --rootfs) mapfile -t COMPREPLY < <(compgen -d -- "$2") ;;
     --policy | --registries-conf | --authfile | --values | --runtime | --sign-by-sigstore-private-key | \
         --sign-passphrase-file | --output-prefix | --digestfile | -k | --pubkeys | --pubkeysfile) mapfile -t COMPREPLY < <(compgen -f -- "$2") ;;
     --storage) mapfile -t COMPREPLY < <(compgen -W ostree -- "$2") ;;

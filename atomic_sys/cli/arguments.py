@@ -2,10 +2,11 @@
 """Arguments that several verbs share, in the predecessor's spelling."""
 
 import argparse
+import os
 from collections.abc import Iterable
 from typing import NoReturn
 
-from atomic_sys.cli.options import LOCK_HELP, seconds
+from atomic_sys.cli.options import LOCK_HELP, GlobalOptions, seconds
 from atomic_sys.errors import UsageError
 
 
@@ -38,6 +39,29 @@ def add_source_credentials(parser: argparse.ArgumentParser) -> None:
 def add_lock_timeout(parser: argparse.ArgumentParser) -> None:
     """`--lock-timeout SECONDS`, behind the verb too."""
     parser.add_argument("--lock-timeout", type=seconds, metavar="SECONDS", help=LOCK_HELP)
+
+
+def add_rootfs(parser: argparse.ArgumentParser) -> None:
+    """`--rootfs DIR`."""
+    parser.add_argument(
+        "--rootfs",
+        metavar="DIR",
+        help="run from the files in DIR, which many hosts may share, and make no copy of them",
+    )
+
+
+def rootfs(arguments: argparse.Namespace, options: GlobalOptions) -> str | None:
+    """The directory of `--rootfs`, as seen from inside the root. Raises UsageError."""
+    path: str | None = arguments.rootfs
+    if path is None:
+        return None
+    if options.root != "/" and not path.startswith("/"):
+        raise UsageError(
+            f"--rootfs {path}: not an absolute path", hint=f"it is below {options.root}"
+        )
+    if not path:
+        raise UsageError("--rootfs: the path is empty")
+    return "/" + os.path.abspath(path).lstrip("/")
 
 
 def add_list_options(parser: argparse.ArgumentParser) -> None:

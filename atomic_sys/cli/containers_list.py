@@ -97,6 +97,7 @@ def as_json(container: Container, host: Host) -> dict[str, object]:
         "signers": [] if record is None else list(record.signers),
         "unit": found.name.unit,
         "deployment": found.deployment,
+        "remote": None if record is None else record.remote,
         "enabled": host.manager.unit_file_state(found.name.unit) == "enabled",
         "held": container.held,
         "preinstalled": found.preinstalled,

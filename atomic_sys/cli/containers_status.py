@@ -62,6 +62,7 @@ def _print(found: Status) -> None:
         ("Digest", "" if record is None else f"sha256:{record.revision}"),
         ("Signed by", "nobody" if record is None else ", ".join(record.signers) or "nobody"),
         ("Deployment", container.installed.deployment),
+        ("Files", "" if record is None else record.remote or ""),
         ("Deployments", ", ".join(f"{name}.{number}" for number in found.deployments)),
         ("Command", container.command),
         ("Main PID", str(found.details.main_pid or "")),

@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from atomic_sys import log
 from atomic_sys.cli.arguments import (
     add_lock_timeout,
+    add_rootfs,
     add_source_credentials,
     add_storage,
     check_storage,
+    rootfs,
 )
 from atomic_sys.cli.opening import open_host
 from atomic_sys.cli.options import GlobalOptions, seconds
@@ -41,6 +43,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--rebase", metavar="IMAGE", help="follow another image from now on")
     add("--set", action="append", default=[], metavar="NAME=VALUE", help="set a value of the image")
     add("--unset", action="append", default=[], metavar="NAME", help="back to the image's default")
+    add_rootfs(parser)
     add("--no-pull", action="store_true", help="use the image that is in the store")
     add("--no-rollback", action="store_true", help="keep the new deployment, also when it fails")
     add_settle(parser)
@@ -69,6 +72,7 @@ def run(arguments: argparse.Namespace, options: GlobalOptions) -> ExitCode:
         rebase=arguments.rebase,
         values=parse_assignments(arguments.set),
         unset=tuple(arguments.unset),
+        rootfs=rootfs(arguments, options),
         pull=not arguments.no_pull,
         roll_back=not arguments.no_rollback,
         settle=arguments.settle,
@@ -101,10 +105,10 @@ def _check(arguments: argparse.Namespace) -> None:
     incompatible = "Incompatible options specified.  --all doesn't support"
     if arguments.all and arguments.names:
         raise UsageError(f"{incompatible} a container name")
-    if arguments.all and (arguments.set or arguments.unset or arguments.rebase):
-        raise UsageError(f"{incompatible} --set, --unset or --rebase")
-    if arguments.rebase and len(arguments.names) > 1:
-        raise UsageError("--rebase is for one container")
+    if arguments.all and (arguments.set or arguments.unset or arguments.rebase or arguments.rootfs):
+        raise UsageError(f"{incompatible} --set, --unset, --rebase or --rootfs")
+    if (arguments.rebase or arguments.rootfs) and len(arguments.names) > 1:
+        raise UsageError("--rebase and --rootfs are for one container")
 
 
 def _say(result: UpdateResult, output: Output) -> None:

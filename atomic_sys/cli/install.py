@@ -7,9 +7,11 @@ import os
 from atomic_sys import log
 from atomic_sys.cli.arguments import (
     add_lock_timeout,
+    add_rootfs,
     add_source_credentials,
     add_storage,
     check_storage,
+    rootfs,
 )
 from atomic_sys.cli.opening import open_host
 from atomic_sys.cli.options import GlobalOptions
@@ -45,7 +47,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--set", action="append", default=[], metavar="NAME=VALUE", help="set a value of the image")
     add("--values", metavar="FILE", help="YAML file with values; --set wins")
     add("--runtime", metavar="PATH", help="OCI runtime instead of /usr/bin/runc")
-    add("--rootfs", metavar="DIR", help=argparse.SUPPRESS)
+    add_rootfs(parser)
     add("--system-package", metavar="MODE", default="auto", help=argparse.SUPPRESS)
     add("--now", action="store_true", help="start it too, and wait until it is active")
     add("--no-enable", action="store_true", help="do not start it at boot")
@@ -75,6 +77,7 @@ def run(arguments: argparse.Namespace, options: GlobalOptions) -> int:
         name=arguments.name,
         values=_values(arguments),
         runtime=arguments.runtime,
+        rootfs=rootfs(arguments, options),
         enable=not arguments.no_enable,
         start=arguments.now,
         dry_run=arguments.dry_run,
@@ -114,8 +117,6 @@ def _check(arguments: argparse.Namespace) -> None:
         raise UsageError("--user is not supported yet", hint="install it with --system, as root")
     if os.geteuid() != 0:
         raise UsageError("Only root can use --system")
-    if arguments.rootfs is not None:
-        raise UsageError("--rootfs is not supported yet")
     if arguments.system_package not in _PACKAGE_MODES:
         modes = ", ".join(f"'{mode}'" for mode in _PACKAGE_MODES)
         raise UsageError(f"Invalid --system-package mode.  Accepted values: {modes}")

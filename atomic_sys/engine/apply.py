@@ -2,6 +2,7 @@
 """Apply a plan: all of it, or as if it had never begun, also when the process dies."""
 
 import contextlib
+import itertools
 
 from atomic_sys import log
 from atomic_sys.engine import declared_steps, file_steps, undo_steps, unit_steps
@@ -44,18 +45,25 @@ def apply(plan: Plan, tools: Tools, journal: Journal, header: Header) -> None:
     """
     with held() as hold:
         journal.begin(header)
-        undo = UndoLog(journal)
-        try:
-            for operation in plan:
-                _perform(operation, tools, undo, hold)
-        except BaseException:
-            if header.say is not None:
-                tools.say(header.say)
-            if unwind(undo.steps_back(), tools):
-                journal.end()
-            journal.close()
-            raise
+        _all_or_nothing(plan, tools, journal, header, hold)
         journal.end()
+
+
+def _all_or_nothing(
+    plan: Plan | tuple[Removal, ...], tools: Tools, journal: Journal, header: Header, hold: Hold
+) -> None:
+    """Perform it; when that fails, take it back and end the journal, which has begun."""
+    undo = UndoLog(journal)
+    try:
+        for operation in plan:
+            _perform(operation, tools, undo, hold)
+    except BaseException:
+        if header.say is not None:
+            tools.say(header.say)
+        if unwind(undo.steps_back(), tools):
+            journal.end()
+        journal.close()
+        raise
 
 
 def attempt(plan: Plan, tools: Tools) -> None:
@@ -69,14 +77,17 @@ def finish(plan: tuple[Removal, ...], tools: Tools, journal: Journal, what: str)
     """Perform a plan that cannot be taken back, but repeated until it is done.
 
     From the first step that removes something, the journal has all of it: when one fails, or the
-    process dies, the next command for the container goes on. Raises what the operation raised.
+    process dies, the next command for the container goes on. Until then, what was stopped is
+    started again. Raises what the operation raised.
     """
+    stops = tuple(itertools.takewhile(lambda operation: isinstance(operation, Stop), plan))
     with held() as hold:
-        begun = False
-        for operation in plan:
-            if not begun and not isinstance(operation, Stop):
-                journal.begin(Header(what=what, finish=plan))
-                begun = True
+        if stops:
+            stopping = Header(what=what)
+            journal.begin(stopping)
+            _all_or_nothing(stops, tools, journal, stopping, hold)
+        journal.turn(Header(what=what, finish=plan))
+        for operation in plan[len(stops) :]:
             _perform(operation, tools, UndoLog(), hold)
         journal.end()
 

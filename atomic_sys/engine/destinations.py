@@ -2,13 +2,13 @@
 """From a destination argument to the place that is written, opened only when it is needed."""
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import assert_never
 
-from atomic_sys.engine.attachments import read_attachments, write_attachments
+from atomic_sys.engine.registry_signatures import RegistrySignatures
 from atomic_sys.errors import AtomicSysError, UsageError
 from atomic_sys.image.credentials import CredentialLookup
 from atomic_sys.image.destination import Destination
@@ -20,10 +20,9 @@ from atomic_sys.image.http import Http
 from atomic_sys.image.layout_archive_destination import LayoutArchiveDestination
 from atomic_sys.image.layout_destination import LayoutDestination
 from atomic_sys.image.registries_conf import Registries
-from atomic_sys.image.registry import RegistryOrigin
 from atomic_sys.image.registry_destination import RegistryDestination, RegistryWriter
 from atomic_sys.model.digest import Digest
-from atomic_sys.model.reference import DockerReference, ImageName
+from atomic_sys.model.reference import DockerReference
 from atomic_sys.model.source import (
     DirectorySource,
     DockerArchiveSource,
@@ -35,11 +34,8 @@ from atomic_sys.model.source import (
     StoredSource,
 )
 from atomic_sys.model.target import check_format
-from atomic_sys.trust.framing import SigstoreAttachment, SimpleSignature, frame, unframe
-from atomic_sys.trust.lookaside import LookasideConfig, staging_base, uses_attachments
-from atomic_sys.trust.scopes import docker_identity
-from atomic_sys.trust.signature_files import write_lookaside
-from atomic_sys.trust.signatures import signatures_at
+from atomic_sys.trust.framing import SigstoreAttachment, unframe
+from atomic_sys.trust.lookaside import LookasideConfig
 
 # The repositories (`HOST/PATH`) that are known to have a blob.
 KnownRepositories = Callable[[Digest], Iterable[DockerReference]]
@@ -92,68 +88,21 @@ class Outside:
             places = (place for place in self.known(digest) if place.domain == domain)
             return list(dict.fromkeys(place.path for place in places))
 
-        return RegistryDestination(writer, partial(self._put_signatures, writer, target), known)
-
-    def _put_signatures(
-        self,
-        writer: RegistryWriter,
-        target: RegistrySource,
-        digest: Digest,
-        signatures: tuple[bytes, ...],
-    ) -> None:
-        """Add those that are not there yet: all of them are of the same manifest."""
-        simple, attachments = [], []
-        for signature in signatures:
-            match unframe(signature, "a signature"):
-                case SimpleSignature():
-                    simple.append(signature)
-                case SigstoreAttachment() as attachment:
-                    attachments.append(attachment)
-        if attachments:  # first, since they are the ones that may have no place
-            self._put_attachments(writer, target, digest, attachments)
-        if simple:
-            self._put_simple(writer.reference, digest, simple)
-
-    def _put_simple(
-        self, reference: DockerReference, digest: Digest, signatures: Sequence[bytes]
-    ) -> None:
-        base = staging_base(self.lookaside, docker_identity(reference))
-        stored = signatures_at(base, reference, digest, self.http.get_document)
-        there = {s.message for s in stored if isinstance(s, SimpleSignature)}
-        new = [signature for signature in signatures if signature not in there]
-        for _ in write_lookaside(base, reference, digest, new):
-            pass
-
-    def _put_attachments(
-        self,
-        writer: RegistryWriter,
-        target: RegistrySource,
-        digest: Digest,
-        attachments: Sequence[SigstoreAttachment],
-    ) -> None:
-        if not uses_attachments(self.lookaside, docker_identity(writer.reference)):
-            raise AtomicSysError(
-                f"{digest} has sigstore signatures, and registries.d does not say that"
-                f" {writer.reference.name} takes any",
-                hint="say there use-sigstore-attachments: true, or copy with --remove-signatures",
-            )
-        origin = RegistryOrigin(self.http, target, self.registries, self.credentials)
-        there = {frame(one) for one in read_attachments(origin, digest)}
-        new = [one for one in attachments if frame(one) not in there]
-        if new:
-            write_attachments(origin, partial(self._tagged, writer.reference, target), digest, new)
-
-    def _tagged(
-        self, reference: DockerReference, target: RegistrySource, tag: str
-    ) -> RegistryDestination:
-        """Another tag of the same repository."""
-        other = replace(target, name=ImageName.parse(f"{reference.name}:{tag}"))
-        writer = RegistryWriter(self.http, other, self.registries, self.credentials)
-        return RegistryDestination(writer, _none)
+        places = RegistrySignatures(writer, self.lookaside, self.http.get_document)
+        return RegistryDestination(writer, partial(_put_signatures, places), known)
 
 
-def _none(_digest: Digest, _signatures: tuple[bytes, ...]) -> None:
-    """Signatures have no signatures."""
+def _put_signatures(
+    places: RegistrySignatures, digest: Digest, signatures: tuple[bytes, ...]
+) -> None:
+    """Add those that are not there yet: all of them are of the same manifest."""
+    blobs = [unframe(one, f"a signature of {digest}") for one in signatures]
+    if not places.uses_attachments and any(isinstance(one, SigstoreAttachment) for one in blobs):
+        raise AtomicSysError(
+            f"{digest} has sigstore signatures, and nobody would look for them there",
+            hint="say `use-sigstore-attachments: true` in registries.d, or --remove-signatures",
+        )
+    places.add_missing(digest, blobs)
 
 
 def same_place(source: Source, target: Source) -> bool:

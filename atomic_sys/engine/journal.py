@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The journal of a transaction on disk: CHECKOUTS/.journal/NAME/log, and copies of files beside it.
+"""The journal of a transaction on disk: CHECKOUTS/.journal/NAME/log, and files kept beside it.
 
 Whoever holds the container's lock owns it; one that is there when the lock is taken belongs to a
 process that died. It exists from before the first deed until after the last one is on the disk.
 """
 
 import contextlib
+import errno
 import os
 import shutil
 import stat
@@ -52,11 +53,27 @@ class Journal:
         with self._journals() as journals:
             remove_tree(journals, self.name.value)  # what was left of one that had ended
             os.mkdir(self.name.value, _MODE, dir_fd=journals)
-            os.fsync(journals)
-            with opened(journals, self.name.value) as here:
-                write_file(here, _LOG, journal_format.encode_header(header), 0o600)
-                flags = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
-                self._log = os.open(_LOG, flags, dir_fd=here)
+            try:
+                os.fsync(journals)
+                with opened(journals, self.name.value) as here:
+                    write_file(here, _LOG, journal_format.encode_header(header), 0o600)
+                    flags = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
+                    self._log = os.open(_LOG, flags, dir_fd=here)
+            except OSError:  # on a full disk: nothing has begun
+                remove_tree(journals, self.name.value)
+                raise
+
+    def turn(self, header: Header) -> None:
+        """Begin anew, from one moment to the next: a journal that has begun says either.
+
+        Raises OSError.
+        """
+        if self._log is None:
+            self.begin(header)
+            return
+        self.close()
+        with self._opened() as here:
+            write_file(here, _LOG, journal_format.encode_header(header), 0o600)
 
     def append(self, entry: Entry) -> None:
         """Add an entry, on the disk when this returns. Raises OSError."""
@@ -66,7 +83,12 @@ class Journal:
         os.fsync(self._log)
 
     def back_up(self, parent: int, name: str) -> Backup:
-        """Copy a file or link into the journal, on the disk when this returns. Raises OSError."""
+        """Keep a file or link in the journal, on the disk when this returns. Raises OSError.
+
+        A file becomes another name of the one that is there, which takes no room, now or when it
+        is put back; it must be replaced by others, and not be written to. Where that cannot be,
+        it is copied.
+        """
         info = os.stat(name, dir_fd=parent, follow_symlinks=False)
         copy = target = None
         if stat.S_ISLNK(info.st_mode):
@@ -75,7 +97,7 @@ class Journal:
             self._copies += 1
             copy = str(self._copies)
             with self._opened() as here:
-                _copy(parent, name, here, copy)
+                _keep(parent, name, here, copy)
         return Backup(
             copy=copy,
             target=target,
@@ -181,6 +203,17 @@ def names(root: int, checkouts: str) -> tuple[str, ...]:
         return tuple(sorted(os.listdir(fd)))
     finally:
         os.close(fd)
+
+
+def _keep(parent: int, name: str, to: int, copy: str) -> None:
+    try:
+        os.link(name, copy, src_dir_fd=parent, dst_dir_fd=to, follow_symlinks=False)
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise
+        _copy(parent, name, to, copy)  # another file system, or one without hard links
+    else:
+        os.fsync(to)
 
 
 def _copy(parent: int, name: str, to: int, copy: str) -> None:

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import cast
 
-from atomic_sys.engine.undo import Removal, Undo
+from atomic_sys.engine.operations import Reload, RemoveFile
+from atomic_sys.engine.undo import Removal, RestoreFile, Undo
 from atomic_sys.errors import AtomicSysError
 from atomic_sys.model import strict_json
 from atomic_sys.model.strict_json import Json, as_array, as_object, as_string
@@ -60,10 +61,24 @@ class Recorded:
 
 
 def steps_back(entries: Sequence[Entry]) -> tuple[Undo, ...]:
-    """What takes everything back, in the order in which it is to be done, each step once."""
+    """What takes everything back, in the order in which it is to be done, each step once.
+
+    systemd may have read a new unit file although nobody had told it to, for it reads each unit
+    that it does not know when somebody asks for it. So it is told to forget such a unit.
+    """
     in_turn = [entry.undo for entry in reversed(entries) if entry.when is When.IN_TURN]
     last = [entry.undo for entry in entries if entry.when is When.LAST]
-    return tuple(dict.fromkeys((*in_turn, *last)))
+    steps = tuple(dict.fromkeys((*in_turn, *last)))
+    unread = Reload() not in steps and any(map(_is_of_a_unit, steps))
+    return (*steps, Reload()) if unread else steps
+
+
+def _is_of_a_unit(step: Undo) -> bool:
+    match step:
+        case RemoveFile() | RestoreFile():
+            return "/systemd/" in step.path
+        case _:
+            return False
 
 
 def encode_header(header: Header) -> bytes:

@@ -5,6 +5,7 @@ import contextlib
 import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from atomic_sys import log
 from atomic_sys.engine.report import Report
@@ -14,6 +15,7 @@ from atomic_sys.image.origin import Origin
 from atomic_sys.model.digest import Digest
 from atomic_sys.model.manifest import Descriptor
 from atomic_sys.store.images import LayerImport, LayerReport
+from atomic_sys.store.outlines import Outlines
 from atomic_sys.store.skeleton import recording
 from atomic_sys.store.store import Store
 
@@ -32,10 +34,13 @@ class WantedLayer:
     diff_id: Digest
 
 
+Into: TypeAlias = Store | Outlines  # whole, or without the content of the files
+
+
 def import_layers(
-    wanted: Sequence[WantedLayer], origin: Origin, store: Store, report: Report
+    wanted: Sequence[WantedLayer], origin: Origin, into: Into, report: Report
 ) -> None:
-    """Fetch the layers and import each into the store, more than one in processes of their own.
+    """Fetch the layers and import each, more than one in processes of their own.
 
     Raises the first error of any of them; what the others had begun is dropped. A layer that was
     complete by then stays in the store, for the next attempt.
@@ -44,22 +49,22 @@ def import_layers(
         report.say(f"Copying blob {layer.descriptor.digest}")
         report.say(f"Pulling layer {layer.descriptor.digest}")
     if len(wanted) > 1:
-        _import_at_once(wanted, origin, store, report)
+        _import_at_once(wanted, origin, into, report)
         return
     for layer in wanted:
         with report.transfer(layer.descriptor) as advance:
-            _warn(layer, _import(layer, origin, store, advance))
+            _warn(layer, _import(layer, origin, into, advance))
 
 
 def _import_at_once(
-    wanted: Sequence[WantedLayer], origin: Origin, store: Store, report: Report
+    wanted: Sequence[WantedLayer], origin: Origin, into: Into, report: Report
 ) -> None:
     # Here since it takes 20 ms, and most pulls fetch one layer or none.
     from atomic_sys.fs.workers import Job, run_all
 
     def job(layer: WantedLayer) -> Job[LayerReport]:
         return Job(
-            run=lambda tell: _import(layer, origin, store, _rarely(tell)),
+            run=lambda tell: _import(layer, origin, into, _rarely(tell)),
             telling=report.transfer(layer.descriptor),
             done=lambda done: _warn(layer, done),
         )
@@ -70,20 +75,20 @@ def _import_at_once(
 
 
 def _import(
-    layer: WantedLayer, origin: Origin, store: Store, advance: Callable[[int], None]
+    layer: WantedLayer, origin: Origin, into: Into, advance: Callable[[int], None]
 ) -> LayerReport:
-    with (
-        doing(f"fetching layer {layer.descriptor.digest}"),
-        recording(store.repository) as skeleton,
-    ):
+    job = LayerImport(
+        digest=layer.descriptor.digest,
+        diff_id=layer.diff_id,
+        compressed_size=layer.descriptor.size,
+    )
+    with doing(f"fetching layer {layer.descriptor.digest}"):
         chunks = _counted(origin.blob(layer.descriptor), advance)
-        stream = read_layer(chunks, diff_id=layer.diff_id, recorder=skeleton)
-        job = LayerImport(
-            digest=layer.descriptor.digest,
-            diff_id=layer.diff_id,
-            compressed_size=layer.descriptor.size,
-        )
-        return store.import_layer(job, stream, skeleton)
+        if isinstance(into, Outlines):
+            return into.import_layer(job, read_layer(chunks, diff_id=layer.diff_id))
+        with recording(into.repository) as skeleton:
+            stream = read_layer(chunks, diff_id=layer.diff_id, recorder=skeleton)
+            return into.import_layer(job, stream, skeleton)
 
 
 def _warn(layer: WantedLayer, done: LayerReport) -> None:

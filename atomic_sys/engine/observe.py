@@ -21,6 +21,7 @@ from atomic_sys.paths import Paths
 
 _DEPLOYMENT = re.compile(r"(?P<name>.+)\.(?P<number>0|[1-9][0-9]{0,8})")
 DROP_IN_NAME = "50-atomic-sys.conf"  # in NAME.service.d, what --after and its kin ask for
+ROOTFS = "rootfs"  # in a deployment: the directory of its files, or a link to one elsewhere
 _CONFIG_LIMIT = 4 << 20  # bytes
 
 
@@ -186,6 +187,16 @@ def read_deployment_file(
     """A file of a deployment, None when there is none. Raises OSError."""
     with _directory(root, deployment) as fd:
         return None if fd is None else read_file(fd, name, limit)
+
+
+def rootfs_path(root: int, container: Installed) -> str:
+    """Where the files of a deployment are, as seen from inside the root: maybe elsewhere.
+
+    Raises OSError.
+    """
+    with _directory(root, container.deployment) as fd:
+        target = None if fd is None else read_link(fd, ROOTFS)
+    return os.path.join(container.deployment, target or ROOTFS)
 
 
 def is_free(root: int, path: str) -> bool:

@@ -120,7 +120,7 @@ class SyncFileSystem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SwapLink:
-    """Point the container's name to a deployment: the commit point."""
+    """Point a link elsewhere; that of the container's name is the commit point."""
 
     directory: str
     name: str

@@ -12,7 +12,7 @@ from typing import TypeAlias
 from atomic_sys.engine import kept_files
 from atomic_sys.engine.declared import RemoveState
 from atomic_sys.engine.host_files import HostFilePlan, missing_parents
-from atomic_sys.engine.observe import DROP_IN_NAME, Installed, NameState
+from atomic_sys.engine.observe import DROP_IN_NAME, ROOTFS, Installed, NameState
 from atomic_sys.engine.operations import (
     CheckOut,
     CreateTmpfiles,
@@ -50,7 +50,7 @@ def _nothing(_name: str) -> bytes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """A deployment that is to be installed."""
+    """A deployment that is to be installed; `rootfs` is the path of its files elsewhere."""
 
     name: ContainerName
     number: int
@@ -61,6 +61,7 @@ class Wanted:
     enable: bool = True
     start: bool = False
     drop_in: str | None = None
+    rootfs: str | None = None
 
 
 def deployment_path(paths: Paths, name: ContainerName, number: int) -> str:
@@ -97,7 +98,9 @@ def fill_deployment(wanted: Wanted, paths: Paths, before: Before = _nothing) -> 
     operations: list[Operation] = [
         MakeDirectory(directory=paths.checkouts, name=f"{name}.{wanted.number}")
     ]
-    if rendered.unit is not None:
+    if wanted.rootfs is not None:
+        operations.append(SwapLink(directory=path, name=ROOTFS, target=wanted.rootfs))
+    elif rendered.unit is not None:
         operations.append(CheckOut(image=wanted.image, directory=path))
     mode = files[CONFIG_NAME].mode  # the values are in the record too
     files[RECORD_NAME] = RenderedFile(content=wanted.record.to_json(), mode=mode)
@@ -147,11 +150,16 @@ def made_by_tmpfiles(text: str, is_free: Callable[[str], bool]) -> tuple[str, ..
 
 
 def plan_uninstall(
-    installed: Installed, state: NameState, paths: Paths, purged: Iterable[RemoveState] = ()
+    installed: Installed,
+    state: NameState,
+    paths: Paths,
+    purged: Iterable[RemoveState] = (),
+    running: tuple[str, ...] = (),
 ) -> tuple[Removal, ...]:
     """The operations that remove a container, and of what it has left only what is `purged`.
 
-    The link goes last: until then the container is found, and it can be tried again.
+    `running` are the units that its stop stops. The link goes last: until then the container is
+    found, and it can be tried again.
     """
     name = installed.name
     record = installed.record
@@ -161,7 +169,7 @@ def plan_uninstall(
     if record is None or record.has_service:
         runtime = paths.runtime if record is None else record.runtime
         operations += [
-            Stop(unit=name.unit, container=name.value, runtime=runtime),
+            Stop(unit=name.unit, container=name.value, runtime=runtime, again=running),
             Disable(unit=name.unit),
             RemoveFile(path=f"{paths.units}/{name.unit}"),
         ]

@@ -30,10 +30,13 @@ _OF_THE_HOST = FORCED | {"UUID", "ALL_PROCESS_CAPABILITIES", "RUNTIME", "ATOMIC"
 
 
 def chosen_values(deployment: Installed, record: Record, root: int) -> dict[str, str]:
-    """The values that the user must have set: those that are no default of host or image.
+    """The values that the user has set.
 
+    The predecessor did not write that down: there it is those that are no default of host or image.
     Raises InvalidSettings, OSError.
     """
+    if not record.from_predecessor:
+        return dict(record.user_values)
     defaults: dict[str, str] = {}
     with contextlib.suppress(FileNotFoundError), _rootfs(root, deployment) as fd:
         # Those that have no service have no root file system either.

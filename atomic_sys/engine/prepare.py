@@ -17,6 +17,9 @@ from atomic_sys.store.store import Store
 from atomic_sys.store.view import Tree, TreeEntry
 
 HOST_FILES = "/exports/hostfs"
+_ACCOUNTS = ("/etc/passwd", "/etc/group")
+# All paths of an image whose content is read here, and by host_files.
+CONTENT_NEEDED = (*(f"/exports/{name}" for name in LIMITS), HOST_FILES, *_ACCOUNTS)
 _ACCOUNTS_LIMIT = 4 << 20  # bytes of the image's /etc/passwd or /etc/group
 
 
@@ -32,13 +35,15 @@ class HostView:
 class Deployment:
     """What a deployment is made of: its name, its directory, and the values the user chose.
 
-    `uuid` is that of the deployment before it; a new one is made where there is none.
+    `uuid` is that of the deployment before it; a new one is made where there is none. `rootfs` is
+    a directory elsewhere with its files.
     """
 
     name: ContainerName
     directory: str
     user_values: Mapping[str, str]
     uuid: str | None = None
+    rootfs: str | None = None
     files: Root = Root.SHARED
 
 
@@ -58,6 +63,7 @@ def prepare(
             templates=view.templates,
             uuid=deployment.uuid or str(uuid.uuid4()),
             user_values=deployment.user_values,
+            remote_rootfs=deployment.rootfs,
             files=deployment.files,
         )
     )
@@ -76,7 +82,7 @@ def read_exports(image: StoredImage, tree: Tree) -> Exports:
 def _image(image: StoredImage, tree: Tree, store: Store) -> Image:
     accounts = (
         (tree.read_file(path, _ACCOUNTS_LIMIT) or b"").decode("utf-8", "replace")
-        for path in ("/etc/passwd", "/etc/group")
+        for path in _ACCOUNTS
     )
     return Image(
         name=str(image.name),

@@ -3,6 +3,7 @@
 
 import errno
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -71,37 +72,64 @@ def pull(at: ImageAt, platform: Platform, store: Store, judge: Judge, report: Re
 
 
 def _pull(at: ImageAt, platform: Platform, store: Store, judge: Judge, report: Report) -> Pulled:
+    accepted = accept(at, platform, judge)
+    if (stored := stored_image(accepted, store)) is not None:
+        return Pulled(image=stored, verdict=accepted.verdict, changed=False)
+    # Here for the reason above.
+    from atomic_sys.engine.layers import import_layers
+
+    raw_config = fetch_config(at.origin, accepted.resolved.manifest.config)
+    wanted = wanted_layers(accepted.resolved, image_config.parse(raw_config), store.has_layer)
+    space.require(
+        store.repository, sum(one.descriptor.size for one in wanted)
+    )  # packed: it takes more
+    import_layers(wanted, at.origin, store, report)
+    image = store.put_image(accepted.to_store(raw_config))
+    return Pulled(image=image, verdict=accepted.verdict, changed=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accepted:
+    """An image at its source that the policy accepts, with the signatures that were judged."""
+
+    at: ImageAt
+    resolved: ResolvedImage
+    signatures: tuple[bytes, ...]
+    verdict: Verdict
+
+    def to_store(self, config: bytes) -> ImageToStore:
+        """The image with its configuration, as the store takes it."""
+        manifest = self.resolved.manifest
+        return ImageToStore(
+            name=self.at.name,
+            source=self.at.source,
+            verdict=json.dumps(self.verdict.as_json(str(self.at.name))),
+            raw_manifest=self.resolved.raw.raw,
+            digest=self.resolved.raw.digest,
+            signatures=self.signatures,
+            config=config,
+            config_digest=manifest.config.digest,
+            layers=tuple(layer.digest for layer in manifest.layers),
+        )
+
+
+def accept(at: ImageAt, platform: Platform, judge: Judge) -> Accepted:
+    """Fetch the manifest and judge it. Raises Rejected, AtomicSysError."""
     resolved = resolve(at.origin, platform)
     digest = resolved.raw.digest
     signatures = judge.signatures(at.place, digest, at.origin)
     named = str(at.name) if at.identity.transport == "docker" else at.source
     verdict = judge.demand(named, at.identity, digest, signatures)
-    stored = _readable(at.name, store)
-    if stored is not None and _is_same(stored, digest, store, stored_form(signatures)):
-        return Pulled(image=stored, verdict=verdict, changed=False)
-    # Here for the reason above.
-    from atomic_sys.engine.layers import import_layers
+    return Accepted(at=at, resolved=resolved, signatures=stored_form(signatures), verdict=verdict)
 
-    raw_config = fetch_config(at.origin, resolved.manifest.config)
-    wanted = _wanted(resolved, image_config.parse(raw_config), store)
-    space.require(
-        store.repository, sum(one.descriptor.size for one in wanted)
-    )  # packed: it takes more
-    import_layers(wanted, at.origin, store, report)
-    image = store.put_image(
-        ImageToStore(
-            name=at.name,
-            source=at.source,
-            verdict=json.dumps(verdict.as_json(str(at.name))),
-            raw_manifest=resolved.raw.raw,
-            digest=digest,
-            signatures=stored_form(signatures),
-            config=raw_config,
-            config_digest=resolved.manifest.config.digest,
-            layers=tuple(layer.digest for layer in resolved.manifest.layers),
-        )
+
+def stored_image(accepted: Accepted, store: Store) -> StoredImage | None:
+    """The image, where the store has it whole, with these signatures, under its name."""
+    stored = _readable(accepted.at.name, store)
+    same = stored is not None and _is_same(
+        stored, accepted.resolved.raw.digest, store, accepted.signatures
     )
-    return Pulled(image=image, verdict=verdict, changed=True)
+    return stored if same else None
 
 
 def judge_again(image: StoredImage, identity: ImageIdentity, judge: Judge, store: Store) -> Verdict:
@@ -145,10 +173,10 @@ def fetch_config(origin: Origin, descriptor: Descriptor) -> bytes:
     return b"".join(origin.blob(descriptor))
 
 
-def _wanted(
-    resolved: ResolvedImage, config: ImageConfig, store: Store
+def wanted_layers(
+    resolved: ResolvedImage, config: ImageConfig, has_layer: Callable[[Digest], bool]
 ) -> "tuple[WantedLayer, ...]":
-    """The layers that the store lacks, each once."""
+    """The layers that are lacking, each once. Raises InvalidManifest."""
     # Here for the reason above.
     from atomic_sys.engine.layers import WantedLayer
 
@@ -158,6 +186,6 @@ def _wanted(
     wanted = {
         layer.digest: WantedLayer(descriptor=layer, diff_id=diff_id)
         for layer, diff_id in zip(layers, diff_ids, strict=True)
-        if not store.has_layer(layer.digest)
+        if not has_layer(layer.digest)
     }
     return tuple(wanted.values())

@@ -6,14 +6,16 @@ what is found is either as before or as wanted, and nothing here has to guess ho
 """
 
 from atomic_sys import log
+from atomic_sys.engine import dependents
 from atomic_sys.engine.apply import go_on
 from atomic_sys.engine.file_steps import opened_in_root
 from atomic_sys.engine.journal import Journal
 from atomic_sys.engine.journal_format import Recorded, steps_back
+from atomic_sys.engine.live import in_use, mounted_roots
 from atomic_sys.engine.observe import Installed
 from atomic_sys.engine.operations import RemoveFile, RemoveTree, Stop, SwapLink
 from atomic_sys.engine.steps import Tools, unwind
-from atomic_sys.engine.undo import RemoveLink, RestoreFile, Undo
+from atomic_sys.engine.undo import RemoveLink, RestoreFile, StartAgain, Undo
 from atomic_sys.errors import AtomicSysError, doing
 from atomic_sys.fs.atomic import sweep
 
@@ -47,7 +49,8 @@ def _take_back(
     steps = steps_back(recorded.entries)
     for step in steps:
         _sweep(step, tools)
-    complete = unwind((*_stop_first(steps, tools, installed), *steps), tools)
+    first, last = _around(steps, tools, installed)
+    complete = unwind((*first, *steps, *last), tools)
     if not complete:
         raise AtomicSysError(
             f"{journal.name} is not yet as it was before",
@@ -56,18 +59,25 @@ def _take_back(
     journal.end()
 
 
-def _stop_first(
+def _around(
     steps: tuple[Undo, ...], tools: Tools, installed: Installed | None
-) -> tuple[Undo, ...]:
-    """Whoever started the new deployment in the meantime has it running when its files go."""
+) -> tuple[tuple[Undo, ...], tuple[Undo, ...]]:
+    """What comes before and after: whoever started the new deployment in the meantime has it
+    running when its files go.
+
+    A service that was not stopped yet runs from the old deployment, and goes on undisturbed.
+    """
     if installed is None or not tools.manager.online:
-        return ()
+        return (), ()
     gone = [f"{step.directory}/{step.name}" for step in steps if isinstance(step, RemoveTree)]
-    unit = installed.name.unit
-    if installed.deployment not in gone or not tools.manager.states([unit])[unit].is_active:
-        return ()
+    running = dependents.running(installed.name.unit, tools.manager)
+    own_name = installed.deployment.rpartition("/")[2]
+    if installed.deployment not in gone or not running or not in_use(own_name, mounted_roots()):
+        return (), ()
     runtime = "" if installed.record is None else installed.record.runtime
-    return (Stop(unit=unit, container=installed.name.value, runtime=runtime),)
+    stop = Stop(unit=installed.name.unit, container=installed.name.value, runtime=runtime)
+    goes_back = any(isinstance(step, SwapLink) for step in steps)
+    return (stop,), ((StartAgain(units=running),) if goes_back else ())
 
 
 def _sweep(step: Undo, tools: Tools) -> None:

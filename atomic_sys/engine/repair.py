@@ -6,7 +6,7 @@ left as it is: a damaged object goes only when a whole one can be had.
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -22,16 +22,21 @@ from atomic_sys.model.manifest import InvalidManifest, Manifest
 from atomic_sys.store.fsck import FsckReport
 from atomic_sys.store.images import (
     IMAGES,
+    OUTLINES,
+    REMOTES,
     ROOTFS,
     TARS,
     ImageToStore,
     StoredImage,
     blob_ref,
     image_ref,
+    outline_ref,
+    remote_ref,
     rootfs_ref,
     tar_ref,
 )
 from atomic_sys.store.integrity import ObjectName
+from atomic_sys.store.outlines import Outlines
 from atomic_sys.store.store import Store
 
 
@@ -42,6 +47,7 @@ class Repair:
     image: StoredImage
     refs: frozenset[str]  # the refs of it that are broken or not there
     doomed: frozenset[ObjectName]  # the damaged objects, which would stand in the way
+    outlined: bool = False  # whether the content of its files is elsewhere
 
     @property
     def documents(self) -> bool:
@@ -58,13 +64,22 @@ def refs_of(image: StoredImage) -> frozenset[str]:
     return frozenset((image_ref(image.name), rootfs_ref(image.digest), *layers, *config))
 
 
-def plan_repairs(report: FsckReport, images: tuple[StoredImage, ...]) -> Iterator[Repair]:
-    """The images that need a repair. Pure.
+def outline_refs(image: StoredImage) -> frozenset[str]:
+    """All refs that an outlined image consists of."""
+    config = () if image.config_digest is None else (blob_ref(image.config_digest),)
+    layers = map(outline_ref, image.layers)
+    return frozenset((remote_ref(image.digest), rootfs_ref(image.digest), *layers, *config))
+
+
+def plan_repairs(
+    report: FsckReport, images: Iterable[StoredImage], outlined: Iterable[StoredImage] = ()
+) -> Iterator[Repair]:
+    """The images that need a repair, and then the outlined ones. Pure.
 
     What is below a damaged directory cannot be seen, so whatever is damaged has to go, but for what
     the refs of other programs lead to.
     """
-    ours = (IMAGES, ROOTFS, TARS)
+    ours = (IMAGES, ROOTFS, TARS, OUTLINES, REMOTES)
     foreign = [ref.objects for ref in report.broken if not ref.ref.startswith(ours)]
     doomed = report.damaged - frozenset().union(*foreign)
     lost = {*(ref.ref for ref in report.broken), *(ref for _, ref in report.incomplete)}
@@ -72,6 +87,10 @@ def plan_repairs(report: FsckReport, images: tuple[StoredImage, ...]) -> Iterato
         refs = refs_of(image) & lost
         if refs:
             yield Repair(image=image, refs=refs, doomed=doomed)
+    for image in outlined:
+        refs = outline_refs(image) & lost
+        if refs:
+            yield Repair(image=image, refs=refs, doomed=doomed, outlined=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,23 +117,32 @@ class Repairer:
             config = fetch_config(at.origin, manifest.config)
             wanted = _wanted(repair, manifest, config)
             store.discard(repair.doomed)
+            new = ImageToStore(
+                name=image.name,
+                source=image.source,
+                verdict=json.dumps(verdict.as_json(str(image.name))),
+                raw_manifest=image.raw_manifest,
+                digest=image.digest,
+                signatures=stored_form(signatures),
+                config=config,
+                config_digest=manifest.config.digest,
+                layers=image.layers,
+            )
             with store.in_use():
-                import_layers(wanted, at.origin, store, self.report)
-                if repair.documents:
-                    store.put_image(
-                        ImageToStore(
-                            name=image.name,
-                            source=image.source,
-                            verdict=json.dumps(verdict.as_json(str(image.name))),
-                            raw_manifest=image.raw_manifest,
-                            digest=image.digest,
-                            signatures=stored_form(signatures),
-                            config=config,
-                            config_digest=manifest.config.digest,
-                            layers=image.layers,
-                        )
-                    )
-                store.restore_rootfs(image)
+                self._import(repair, new, wanted, at.origin)
+
+    def _import(
+        self, repair: Repair, new: ImageToStore, wanted: Sequence[WantedLayer], origin: Origin
+    ) -> None:
+        if repair.outlined:
+            outlines = Outlines(self.store)
+            import_layers(wanted, origin, outlines, self.report)
+            outlines.put(new)
+            return
+        import_layers(wanted, origin, self.store, self.report)
+        if repair.documents:
+            self.store.put_image(new)
+        self.store.restore_rootfs(repair.image)
 
 
 def _same_image(at: ImageAt, image: StoredImage) -> Manifest:
@@ -145,6 +173,6 @@ def _wanted(repair: Repair, manifest: Manifest, config: bytes) -> tuple[WantedLa
     wanted = {
         layer.digest: WantedLayer(descriptor=layer, diff_id=diff_id)
         for layer, diff_id in zip(manifest.layers, diff_ids, strict=True)
-        if {blob_ref(layer.digest), tar_ref(layer.digest)} & repair.refs
+        if {ref(layer.digest) for ref in (blob_ref, tar_ref, outline_ref)} & repair.refs
     }
     return tuple(wanted.values())

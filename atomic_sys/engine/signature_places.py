@@ -1,24 +1,22 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Where new signatures of an image go: to where hosts will look for them.
 
-Simple signatures of a registry's image to the lookaside store that registries.d names, or to a
-directory that the user names, sigstore's beside the image in its repository; those of a `dir:`
-image into its directory.
+Those of a registry's image to the registry or its lookaside store (engine.registry_signatures),
+simple ones to a directory if the user names one; those of a `dir:` image into its directory.
 """
 
 import urllib.parse
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from atomic_sys.engine.attachments import OpenTagged, write_attachments
 from atomic_sys.engine.pull import ImageAt
-from atomic_sys.errors import AtomicSysError, UsageError
+from atomic_sys.engine.registry_signatures import RegistrySignatures
+from atomic_sys.errors import UsageError
 from atomic_sys.image.dir_image import DirectoryOrigin
-from atomic_sys.image.registry import RegistryOrigin
+from atomic_sys.log import warn
 from atomic_sys.model.digest import Digest
 from atomic_sys.model.reference import DockerReference
 from atomic_sys.trust.framing import SignatureBlob, SigstoreAttachment, SimpleSignature, frame
-from atomic_sys.trust.lookaside import LookasideConfig, staging_base
 from atomic_sys.trust.signature_files import write_beside, write_lookaside
 
 
@@ -34,22 +32,26 @@ class SignedManifest:
 class SignaturePlaces:
     """The places for the signatures of one image.
 
-    `name` is what is signed, and `directory` where the user wants simple signatures; `open_tagged`
-    gives a destination in the image's repository.
+    `name` is what is signed, and `directory` where the user wants simple signatures; `registry` is
+    there for an image of a registry.
     """
 
     at: ImageAt
     name: DockerReference
     directory: str | None
-    config: LookasideConfig
-    open_tagged: OpenTagged
+    registry: RegistrySignatures | None
 
     def check(self, *, simple: bool, sigstore: bool) -> None:
         """Raise UsageError unless there is a place for signatures of these kinds."""
+        if self.registry is not None:
+            if sigstore and not self.registry.uses_attachments:
+                warn(
+                    f"registries.d does not say that {self.at.origin.description} uses sigstore"
+                    " attachments: hosts do not look for them without that"
+                )
+            return
         match self.at.origin:
             case DirectoryOrigin():
-                return
-            case RegistryOrigin():
                 return
             case _ if simple and not sigstore and self.directory is not None:
                 return
@@ -65,39 +67,14 @@ class SignaturePlaces:
 
         Raises AtomicSysError.
         """
-        simple, attachments = [], []
-        for signature in signatures:
-            match signature:
-                case SimpleSignature():
-                    simple.append(signature)
-                case SigstoreAttachment():
-                    attachments.append(signature)
+        left = tuple(signatures)
         if self.directory is not None:
             base = f"file://{urllib.parse.quote(self.directory)}"
-            yield from write_lookaside(base, self.name, target.digest, map(frame, simple))
-            simple = []
-        match self.at.origin:
-            case DirectoryOrigin():
-                instance = target.digest if target.is_instance else None
-                directory = self.at.place.scopes[0]
-                blobs = [*map(frame, simple), *map(frame, attachments)]
-                yield from write_beside(directory, instance, blobs)
-            case RegistryOrigin() as origin:
-                yield from self._to_registry(target.digest, simple)
-                if attachments:
-                    tag = write_attachments(origin, self.open_tagged, target.digest, attachments)
-                    yield f"docker://{self._reference().name}:{tag}"
-            case _:
-                return
-
-    def _to_registry(self, digest: Digest, simple: list[SimpleSignature]) -> Iterator[str]:
-        if simple:
-            base = staging_base(self.config, self.at.place)
-            blobs = map(frame, simple)
-            yield from write_lookaside(base, self._reference(), digest, blobs)
-
-    def _reference(self) -> DockerReference:
-        reference = self.at.place.reference
-        if reference is None:
-            raise AtomicSysError(f"{self.at.name} is in no registry")
-        return reference
+            simple = [frame(one) for one in left if isinstance(one, SimpleSignature)]
+            yield from write_lookaside(base, self.name, target.digest, simple)
+            left = tuple(one for one in left if isinstance(one, SigstoreAttachment))
+        if self.registry is not None:
+            yield from self.registry.add(target.digest, left)
+        elif isinstance(self.at.origin, DirectoryOrigin):
+            instance = target.digest if target.is_instance else None
+            yield from write_beside(self.at.place.scopes[0], instance, map(frame, left))

@@ -14,7 +14,7 @@ from atomic_sys.engine.journal import Journal
 from atomic_sys.engine.journal_format import Entry, When, steps_back
 from atomic_sys.engine.operations import RemoveFile, RemoveTree, Step
 from atomic_sys.engine.undo import RestoreFile, Undo
-from atomic_sys.errors import AtomicSysError
+from atomic_sys.errors import AtomicSysError, reason_of
 from atomic_sys.systemd.manager import Manager
 
 
@@ -102,7 +102,7 @@ def unwind(steps: Iterable[Step], tools: Tools) -> bool:
         try:
             perform(step, tools, UndoLog())
         except (OSError, AtomicSysError) as error:
-            log.warn(f"could not {step.describe()}: {error}")
+            log.warn(f"could not {step.describe()}: {reason_of(error)}")
             complete = False
     return complete
 

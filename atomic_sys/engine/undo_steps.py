@@ -2,13 +2,15 @@
 """How the steps of undo.py are performed: what is not there, or not ours any more, stays."""
 
 import contextlib
+import errno
 import os
+import stat
 
 from atomic_sys import log
 from atomic_sys.engine.file_steps import opened_in_root
 from atomic_sys.engine.steps import Tools, UndoLog, perform
 from atomic_sys.engine.undo import RemoveCreated, RemoveLink, RestoreFile, StartAgain
-from atomic_sys.fs.atomic import copy_file, swap_symlink
+from atomic_sys.fs.atomic import copy_file, link_file, swap_symlink
 from atomic_sys.fs.directory import read_link, remove_tree
 from atomic_sys.systemd.manager import SystemdError
 
@@ -38,9 +40,23 @@ def _(operation: RestoreFile, tools: Tools, _undo: UndoLog) -> None:
             swap_symlink(parent, name, operation.target)
             os.chown(name, operation.uid, operation.gid, dir_fd=parent, follow_symlinks=False)
         elif operation.backup is not None:
-            owner = (operation.uid, operation.gid)
-            with tools.backup(operation.backup) as copy:
-                copy_file(copy, parent, name, mode=operation.mode, owner=owner)
+            with tools.backup(operation.backup) as kept:
+                _put_back(operation, kept, parent, name)
+
+
+def _put_back(operation: RestoreFile, kept: int, parent: int, name: str) -> None:
+    """The very file, if the journal has that: on a full disk nothing else could be put back."""
+    info, owner = os.fstat(kept), (operation.uid, operation.gid)
+    same = (stat.S_IMODE(info.st_mode), info.st_uid, info.st_gid) == (operation.mode, *owner)
+    try:
+        if same:
+            link_file(kept, parent, name)
+            return
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise
+        log.debug(f"{operation.path} is copied: {error.strerror}")
+    copy_file(kept, parent, name, mode=operation.mode, owner=owner)
 
 
 @perform.register

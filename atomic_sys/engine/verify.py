@@ -7,31 +7,29 @@ copies have it.
 
 import contextlib
 import hashlib
-import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from atomic_sys.engine import own_files
+from atomic_sys import log
+from atomic_sys.engine import mount_points, own_files
 from atomic_sys.engine.drift import drift
 from atomic_sys.engine.file_steps import NO_CONTENT
 from atomic_sys.engine.host_files import FILE_LIMIT
-from atomic_sys.engine.observe import Installed, read_deployment_file
+from atomic_sys.engine.observe import ROOTFS, Installed, read_deployment_file, rootfs_path
 from atomic_sys.engine.prepare import HOST_FILES
+from atomic_sys.engine.remote_rootfs import RemoteFiles
 from atomic_sys.engine.rendered_files import RenderedFile
-from atomic_sys.errors import AtomicSysError, NotFound, doing
+from atomic_sys.errors import AtomicSysError, doing
 from atomic_sys.fs.atomic import temporary_name, write_file
 from atomic_sys.fs.directory import exists, make_directories, open_directory
 from atomic_sys.model.digest import Digest
-from atomic_sys.model.layer import LayerPath
 from atomic_sys.model.record import Record
 from atomic_sys.paths import Paths
 from atomic_sys.render import hostfiles
-from atomic_sys.store.compare import Comparison, Difference
+from atomic_sys.store.compare import Change, Comparison, Difference
 from atomic_sys.store.store import Store
 from atomic_sys.store.view import Tree, TreeEntry
-
-ROOTFS = "rootfs"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,10 +51,7 @@ def deployed_tree(store: Store, record: Record) -> Tree:
     for image in store.images():
         if image.digest == digest:
             return store.tree(image)
-    raise NotFound(
-        f"the image {record.image} ({digest}) is not in the store any more",
-        hint="update the container, or pull the image by its digest",
-    )
+    return store.rootfs("", digest)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,18 +81,21 @@ class Verifier:
 
     def needs_store(self, container: Installed) -> bool:
         """Whether objects that are to be put back are damaged. Raises NotFound, OSError."""
+        if _is_remote(container):
+            return False
         comparison = self._comparison(container)
         return not all(comparison.restorable(one) for one in self._rootfs(container))
 
     def restore(self, container: Installed) -> tuple[Finding, ...]:
         """Put back what can be; returns what still differs.
 
-        Raises AtomicSysError, OSError.
+        A root file system elsewhere is not ours to write to. Raises AtomicSysError, OSError.
         """
-        comparison = self._comparison(container)
-        for one in tuple(self._rootfs(container)):
-            if comparison.restorable(one):
-                self._restore(comparison, container, one)
+        if _is_remote(container):
+            path = rootfs_path(self.root, container)
+            log.note(f"{path} is not of this host, and is repaired where it was made")
+        else:
+            self._restore_rootfs(container)
         if own_files.changed(container, self.root):
             own_files.put_back(container, self.render(container), self.root)
         for path in drift(container, self.root, self.paths):
@@ -105,23 +103,47 @@ class Verifier:
                 self._restore_host_file(container, path)
         return self.verify(container)
 
+    def _restore_rootfs(self, container: Installed) -> None:
+        comparison = self._comparison(container)
+        for one in tuple(self._rootfs(container)):
+            if comparison.restorable(one):
+                self._restore(comparison, container, one)
+
     def _path(self, container: Installed, one: Difference) -> str:
-        return "/".join((container.deployment, ROOTFS, *one.path))
+        return "/".join((rootfs_path(self.root, container), *one.path))
 
     def _tree(self, record: Record) -> Tree:
         return deployed_tree(self.store, record)
 
     def _comparison(self, container: Installed) -> Comparison:
-        document = read_deployment_file(self.root, container.deployment, "config.json") or b"{}"
-        return Comparison(self.store.repository, _MountPoints(document).may_be_added)
+        try:
+            with _opened(self.root, f"{container.deployment}/{ROOTFS}") as fd:
+                made = mount_points.may_be_added(fd, self._config(container))
+        except (FileNotFoundError, NotADirectoryError):  # all of it is missing
+            made = frozenset()
+        return Comparison(self.store.repository, made.__contains__)
+
+    def _config(self, container: Installed) -> bytes:
+        return read_deployment_file(self.root, container.deployment, "config.json") or b"{}"
 
     def _rootfs(self, container: Installed) -> Iterator[Difference]:
         record = container.record
-        if record is None or not record.has_service or record.remote is not None:
+        if record is None or not record.has_service:
             return
         tree = self._tree(record)
+        if _is_remote(container):
+            yield from self._remote(container, tree)
+            return
         with _opened(self.root, container.deployment) as fd:
             yield from self._comparison(container).differences(tree.root, fd, ROOTFS)
+
+    def _remote(self, container: Installed, tree: Tree) -> Iterator[Difference]:
+        files = RemoteFiles(root=self.root, store=self.store)
+        path, config = rootfs_path(self.root, container), self._config(container)
+        try:
+            yield from files.differences(path, tree, config)
+        except (FileNotFoundError, NotADirectoryError):
+            yield Difference(path=(), change=Change.MISSING, wanted=tree.root)
 
     def _restore(self, comparison: Comparison, container: Installed, one: Difference) -> None:
         if not one.path and not self._has_rootfs(container):
@@ -174,6 +196,10 @@ class Verifier:
         return None, 0
 
 
+def _is_remote(container: Installed) -> bool:
+    return container.record is not None and container.record.remote is not None
+
+
 def _versions(tree: Tree, entry: TreeEntry, path: str, record: Record) -> Iterator[bytes]:
     """What the image's file can have become on the host: itself, or with its values filled in."""
     if entry.is_directory or entry.target is not None:
@@ -193,24 +219,3 @@ def _opened(root: int, path: str) -> Iterator[int]:
         yield fd
     finally:
         os.close(fd)
-
-
-class _MountPoints:
-    """The paths that a runtime makes in a root file system, since config.json mounts there."""
-
-    def __init__(self, document: bytes) -> None:
-        try:
-            mounts = json.loads(document).get("mounts") or ()
-            targets = [str(mount["destination"]).strip("/") for mount in mounts]
-        except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
-            targets = []
-        self._paths = frozenset(
-            "/".join(parts[: depth + 1])
-            for target in targets
-            for parts in (target.split("/"),)
-            for depth in range(len(parts))
-        )
-
-    def may_be_added(self, path: LayerPath) -> bool:
-        """Whether it is such a path, or one above it."""
-        return "/".join(path) in self._paths

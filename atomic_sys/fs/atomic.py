@@ -64,6 +64,21 @@ def copy_file(source: int, dfd: int, name: str, *, mode: int, owner: tuple[int, 
         os.fchmod(fd, mode)
 
 
+def link_file(source: int, dfd: int, name: str) -> None:
+    """Give the file that is open at `source` this name as well, replacing what was there.
+
+    It takes no room on the disk. Raises OSError, with EXDEV for one of another file system.
+    """
+    temporary = temporary_name(component(name))
+    os.link(f"/proc/self/fd/{source}", temporary, dst_dir_fd=dfd, follow_symlinks=True)
+    try:
+        os.rename(temporary, name, src_dir_fd=dfd, dst_dir_fd=dfd)
+    finally:  # rename(2) does nothing where both are names of one file
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary, dir_fd=dfd)
+    os.fsync(dfd)
+
+
 @contextlib.contextmanager
 def _replacing(dfd: int, name: str) -> Iterator[int]:
     """A new file to write to; it takes the name when the block ends well."""

@@ -19,6 +19,7 @@ from atomic_sys.image.origin import RawManifest
 from atomic_sys.image.registries_conf import Place, Registries
 from atomic_sys.image.registry_client import RegistryClient
 from atomic_sys.image.retry import Patience
+from atomic_sys.image.signature_extension import SignatureExtension
 from atomic_sys.image.tags import PAGE_LIMIT, Page, read_tags
 from atomic_sys.image.tls import Tls
 from atomic_sys.log import debug, warn
@@ -28,8 +29,6 @@ from atomic_sys.model.reference import DockerReference
 from atomic_sys.model.source import RegistrySource
 from atomic_sys.model.stream import verified
 
-SIGNATURES_HEADER = "X-Registry-Supports-Signatures"
-_SIGNATURES_LIMIT = 4 << 20  # bytes
 _IMPATIENT = Patience(retries=0, busy_retries=0)
 
 
@@ -145,8 +144,10 @@ class RegistryOrigin:
 
         None for a registry without the API extension for signatures. Raises NetworkError, TooLarge.
         """
-        at = self._chosen or self._places[-1]
-        return self._patience.call(partial(at.signatures, digest))
+        extension = (self._chosen or self._places[-1]).signatures(self._patience)
+        if not extension.announced():
+            return None
+        return extension.address(digest), extension.read(digest)
 
     def _find_credentials(self, place: Place) -> Credentials | None:
         """Those that the user gave are for the registry, not for mirrors on other hosts."""
@@ -194,15 +195,8 @@ class _At:
             warn(f"{what}: the registry says {stated[:160]}, but it is {manifest.digest}")
         return manifest
 
-    def signatures(self, digest: Digest) -> tuple[str, bytes] | None:
-        with self._client.get("") as response:
-            if response.header(SIGNATURES_HEADER) != "1":
-                return None
-        address = f"{self._place.path}/signatures/{digest}"
-        what = f"{self._place.domain}/extensions/v2/{address}"
-        with self._client.get(address, api="extensions/v2") as response:
-            self._check(response, what)
-            return what, response.read(_SIGNATURES_LIMIT, what)
+    def signatures(self, patience: Patience) -> SignatureExtension:
+        return SignatureExtension(self._client, self._place.path, patience)
 
     @contextlib.contextmanager
     def open_blob(self, digest: Digest, headers: Mapping[str, str]) -> Iterator[Response]:

@@ -40,19 +40,18 @@ class RegistryClient:
         """What helps against a refusal."""
         return f"atomic login {self.domain}"
 
-    def address(self, path: str) -> str:
-        """The URL of `/v2/PATH`. Raises ConnectionFailed when the registry cannot be reached."""
-        return f"{self._reached().url}/v2/{path}"
+    def address(self, path: str, *, api: str = "v2") -> str:
+        """The URL of `/v2/PATH`. Raises ConnectionFailed when the registry cannot be reached.
+
+        `api` is `extensions/v2` for what some registries have beside that.
+        """
+        return f"{self._reached().url}/{api}/{path}"
 
     def get(
         self, path: str, headers: Mapping[str, str] | None = None, *, api: str = "v2"
     ) -> contextlib.AbstractContextManager[Response]:
-        """The answer to `/v2/PATH`, as send() gives it.
-
-        `api` is `extensions/v2` for what some registries have beside that.
-        """
-        url = f"{self._reached().url}/{api}/{path}"
-        return self.send(Request(url=url, headers=headers or {}))
+        """The answer to `/v2/PATH`, as send() gives it; `api` as in address()."""
+        return self.send(Request(url=self.address(path, api=api), headers=headers or {}))
 
     @contextlib.contextmanager
     def send(self, request: Request) -> Iterator[Response]:

@@ -5,8 +5,10 @@ A blob that the repository has is not sent; one that another repository of the r
 have is mounted from there. The tag comes last, and each manifest has exactly its own Content-Type.
 """
 
+import copy
 import threading
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import partial
 from typing import Self
 
@@ -18,13 +20,16 @@ from atomic_sys.image.http import Http, Method, Request
 from atomic_sys.image.http_response import NetworkError, Temporary
 from atomic_sys.image.origin import RawManifest
 from atomic_sys.image.registries_conf import Registries
+from atomic_sys.image.registry import RegistryOrigin
 from atomic_sys.image.registry_client import RegistryClient
 from atomic_sys.image.retry import Patience
+from atomic_sys.image.signature_extension import SignatureExtension
 from atomic_sys.image.tls import Tls
 from atomic_sys.image.upload import Session, UploadLost, Uploads, check_digest
 from atomic_sys.log import debug
 from atomic_sys.model.digest import Digest
 from atomic_sys.model.manifest import Descriptor
+from atomic_sys.model.reference import ImageName
 from atomic_sys.model.source import RegistrySource
 
 # Who keeps signatures for a registry that cannot.
@@ -53,6 +58,23 @@ class RegistryWriter:
         self._tls = Tls.UNVERIFIED if insecure else Tls.VERIFIED
         self._http = http
         self._credentials = credentials
+
+    def tagged(self, tag: str) -> Self:
+        """The same for another tag of the repository."""
+        other = copy.copy(self)
+        other.reference = replace(self.reference, tag=tag, digest=None)
+        return other
+
+    def reader(self) -> RegistryOrigin:
+        """What the repository has, read where it is written: not from a mirror."""
+        source = RegistrySource(
+            name=ImageName.parse(str(self.reference)), plain_http=self._tls is Tls.UNVERIFIED
+        )
+        return RegistryOrigin(self._http, source, Registries(), self._credentials)
+
+    def signatures(self) -> SignatureExtension:
+        """Where the registry itself keeps signatures, if it does."""
+        return SignatureExtension(self.client(), self.reference.path, Patience())
 
     def client(self, mount_from: str | None = None) -> RegistryClient:
         """A client that may push, and read the other repository of the registry."""

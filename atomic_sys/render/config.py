@@ -35,6 +35,7 @@ class Root(Enum):
     """Whose the files of the root are."""
 
     SHARED = "the store's own"
+    ELSEWHERE = "those of a directory that others share"
     OWN = "copies, which may be written to"
 
 
@@ -44,11 +45,11 @@ def check(document: bytes, path: str, files: Root = Root.SHARED) -> Config:
     Raises InvalidConfig.
     """
     body = _parse(document, path)
-    if body and files is Root.SHARED:
+    if body and files is not Root.OWN:
         root = body.get("root")
         if not isinstance(root, dict) or root.get("readonly") is not True:
             raise InvalidConfig("Invalid configuration file.  Only readonly images are supported")
-        if root.get("path") != ROOTFS:
+        if files is Root.SHARED and root.get("path") != ROOTFS:
             raise InvalidConfig("Invalid configuration file.  Path must be 'rootfs'")
     return Config(document=document, bind_sources=_bind_sources(body, path))
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from atomic_sys.model.image_config import ImageConfig
 from atomic_sys.model.names import ContainerName
 from atomic_sys.model.strict_json import Json
-from atomic_sys.render import config, defaults, hostfiles, tmpfiles, typed, unit, values
+from atomic_sys.render import config, defaults, escape, hostfiles, tmpfiles, typed, unit, values
 from atomic_sys.render.config import Config, Root
 from atomic_sys.render.defaults import Payload, Placement, Service
 from atomic_sys.render.escape import Target
@@ -206,6 +206,15 @@ def _volumes(request: RenderRequest, decided: Values) -> tuple[OwnedDirectory, .
 
 
 def _unit(request: RenderRequest, decided: Values) -> str:
+    text = _unit_text(request, decided)
+    if request.remote_rootfs is None:
+        return text
+    # The file system may be a network's, or mounted when it is first needed: systemd.unit(5).
+    needed = f"RequiresMountsFor={escape.field(request.remote_rootfs)}"
+    return unit.check(f"{text.rstrip()}\n\n[Unit]\n{needed}\n", request.name.unit)
+
+
+def _unit_text(request: RenderRequest, decided: Values) -> str:
     own = request.image.exports.service
     if own is not None:
         return unit.check(own.render(decided.all, decided.typed), own.name)

@@ -20,6 +20,7 @@ from atomic_sys.store.objects import (
     Commit,
     DirTree,
     ObjectKind,
+    checksum,
     decode_dirtree,
     decode_metadata,
     encode_commit,
@@ -27,6 +28,7 @@ from atomic_sys.store.objects import (
     encode_metadata,
     valid_name,
 )
+from atomic_sys.store.partial import mark_partial
 from atomic_sys.store.repository import Repository
 from atomic_sys.store.transaction import Transaction
 from atomic_sys.store.tree import IMPLIED, MAX_DEPTH, WHITEOUT_PREFIX, Directory, Layer, find
@@ -41,6 +43,19 @@ def store_commit(
     transaction: Transaction, root: Directory, metadata: Mapping[str, str]
 ) -> Checksum:
     """Store a tree and a commit of it with these strings as metadata."""
+    return transaction.add_metadata(ObjectKind.COMMIT, _commit(transaction, root, metadata))
+
+
+def store_partial_commit(
+    transaction: Transaction, root: Directory, metadata: Mapping[str, str]
+) -> Checksum:
+    """The same for a tree of which contents are missing, which is said before it is there."""
+    content = _commit(transaction, root, metadata)
+    mark_partial(transaction.repository, checksum(content))
+    return transaction.add_metadata(ObjectKind.COMMIT, content)
+
+
+def _commit(transaction: Transaction, root: Directory, metadata: Mapping[str, str]) -> bytes:
     tree, root_metadata = store_tree(transaction, root)
     commit = Commit(
         metadata={key: ("s", value) for key, value in metadata.items()},
@@ -48,7 +63,7 @@ def store_commit(
         root_tree=tree,
         root_metadata=root_metadata,
     )
-    return transaction.add_metadata(ObjectKind.COMMIT, encode_commit(commit))
+    return encode_commit(commit)
 
 
 def documents(transaction: Transaction, files: Mapping[str, bytes]) -> Directory:

@@ -44,21 +44,32 @@ class Comparison:
     """Compares checkouts with trees of one repository, and restores them.
 
     `may_be_added` tells of a path that is not in the tree whether it may be there all the same: a
-    runtime makes what is missing of the mount points.
+    runtime makes what is missing of the mount points. `mode` is how the checkout was made, if not
+    as the repository is.
     """
 
-    def __init__(self, repository: Repository, may_be_added: Callable[[LayerPath], bool]) -> None:
+    def __init__(
+        self,
+        repository: Repository,
+        may_be_added: Callable[[LayerPath], bool],
+        mode: Mode | None = None,
+    ) -> None:
         self.repository = repository
+        self.mode = mode or repository.mode
         self._may_be_added = may_be_added
-        self._hasher = ObjectHasher(repository)
+        self._hasher = ObjectHasher(repository, mode)
 
     def differences(self, root: Directory, dfd: int, name: str) -> Iterator[Difference]:
         """What differs in the directory `name` below `dfd`, parents first. Raises OSError."""
         try:
             with opened(dfd, name) as fd:
-                yield from self._directory(root, fd, ())
+                yield from self.differences_in(root, fd)
         except (FileNotFoundError, NotADirectoryError):
             yield Difference(path=(), change=Change.MISSING, wanted=root)
+
+    def differences_in(self, root: Directory, fd: int) -> Iterator[Difference]:
+        """The same for an open directory."""
+        return self._directory(root, fd, ())
 
     def _directory(self, wanted: Directory, fd: int, path: LayerPath) -> Iterator[Difference]:
         if not self._same_metadata(wanted, fd):
@@ -82,7 +93,7 @@ class Comparison:
 
     def _same_metadata(self, wanted: Directory, fd: int) -> bool:
         info, metadata = os.fstat(fd), wanted.metadata
-        if self.repository.mode is Mode.BARE_USER:
+        if self.mode is Mode.BARE_USER:
             return stat.S_IMODE(info.st_mode) == metadata.mode | stat.S_IRWXU
         return (info.st_uid, info.st_gid, stat.S_IMODE(info.st_mode), xattrs(fd)) == (
             metadata.uid,
@@ -94,7 +105,7 @@ class Comparison:
     def _same_content(self, content: Checksum, name: str, fd: int) -> bool:
         try:
             info = os.stat(name, dir_fd=fd, follow_symlinks=False)
-            if self.repository.mode is Mode.BARE_USER:
+            if self.mode is Mode.BARE_USER:
                 if stat.S_ISLNK(info.st_mode):  # made anew, for the object is a file there
                     target = self.repository.content_info(content).target
                     return os.readlink(name, dir_fd=fd) == target

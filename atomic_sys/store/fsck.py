@@ -23,6 +23,7 @@ from atomic_sys.store.integrity import (
     size_if_intact,
 )
 from atomic_sys.store.objects import Checksum, ObjectKind, decode_commit, decode_dirtree
+from atomic_sys.store.partial import is_partial
 from atomic_sys.store.repository import Repository
 from atomic_sys.store.tree import MAX_DEPTH
 
@@ -98,11 +99,11 @@ def fsck(repository: Repository, advance: Callable[[int], None]) -> FsckReport:
     """
     checked = check_objects(repository, advance)
     refs = tuple(_all_refs(repository))
-    reach = _Reach(repository, checked)
+    whole, partial = _Reach(repository, checked), _PartialReach(repository, checked)
     broken = [
         BrokenRef(ref=ref, commit=commit, objects=lost)
         for ref, commit in refs
-        if (lost := reach.from_commit(commit))
+        if (lost := (partial if is_partial(repository, commit) else whole).from_commit(commit))
     ]
     return FsckReport(
         objects=len(checked.names),
@@ -161,6 +162,9 @@ class _Reach:
         name = ObjectName(kind, checksum)
         return _NONE if name in self.intact else frozenset({name})
 
+    def _lost_content(self, checksum: Checksum) -> frozenset[ObjectName]:
+        return self._lost(ObjectKind.FILE, checksum)
+
     def _tree(self, checksum: Checksum, depth: int) -> frozenset[ObjectName]:
         known = self._trees.get(checksum)
         if known is None:
@@ -177,10 +181,22 @@ class _Reach:
             return frozenset({name})
         lost = _NONE
         for _, content in tree.files:
-            lost |= self._lost(ObjectKind.FILE, content)
+            lost |= self._lost_content(content)
         for _, below, metadata in tree.directories:
             lost |= self._lost(ObjectKind.DIRMETA, metadata) | self._tree(below, depth + 1)
         return lost
+
+
+class _PartialReach(_Reach):
+    """The same for commits that may lack contents: what is there of them has to be whole."""
+
+    def __init__(self, repository: Repository, checked: Checked) -> None:
+        super().__init__(repository, checked)
+        self._damaged = checked.damaged
+
+    def _lost_content(self, checksum: Checksum) -> frozenset[ObjectName]:
+        name = ObjectName(ObjectKind.FILE, checksum)
+        return frozenset({name}) if name in self._damaged else _NONE
 
 
 def check_objects(

@@ -4,7 +4,8 @@
 `ociimage/NAME` names an image: a commit of manifest.json and its signatures, whose metadata says
 the manifest and its digest. `ociimage/HEX` is a layer or a config blob, `ocirootfs/HEX` (ours) the
 merged root file system of the image with this manifest digest, `ocitar/HEX` (ours) what it takes to
-make the layer's archive again.
+make the layer's archive again. `ocioutline/HEX` and `ociremote/HEX` (ours) are of images whose
+files are elsewhere; see outlines.py.
 """
 
 import re
@@ -21,8 +22,12 @@ from atomic_sys.store.objects import Checksum, Commit
 IMAGES = "ociimage/"
 ROOTFS = "ocirootfs/"
 TARS = "ocitar/"
+OUTLINES = "ocioutline/"
+REMOTES = "ociremote/"
 SOURCE_KEY = "atomic-sys.source"
 VERDICT_KEY = "atomic-sys.verdict"
+NAME_KEY = "atomic-sys.name"
+OUTLINE_KEY = "atomic-sys.outline"
 
 _KEPT = re.compile(r"[^A-Za-z0-9.-]")
 _ENCODED = re.compile(r"_([0-9A-F]{2})")
@@ -142,6 +147,16 @@ def tar_ref(digest: Digest) -> str:
 def rootfs_ref(digest: Digest) -> str:
     """The ref of the merged root file system of the image with this manifest digest."""
     return ROOTFS + digest.hex
+
+
+def outline_ref(digest: Digest) -> str:
+    """The ref of the outline of the layer with this blob digest; see outlines.py."""
+    return OUTLINES + digest.hex
+
+
+def remote_ref(digest: Digest) -> str:
+    """The ref of the documents of an image whose files are elsewhere, by its manifest digest."""
+    return REMOTES + digest.hex
 
 
 def metadata_of(image: ImageToStore) -> dict[str, str]:

@@ -5,13 +5,40 @@ The content of a file becomes an object while it streams by; the names become a 
 stream is believed only when it has ended without an error, so the ref comes after that.
 """
 
-from atomic_sys.model.layer import LayerStream, RegularFile, Symlink
-from atomic_sys.store.commits import DELTA_KEY, layer_tree, store_commit
-from atomic_sys.store.images import LayerImport, LayerReport, blob_ref, tar_ref
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from atomic_sys.model.layer import LayerStream, Metadata, RegularFile, Symlink
+from atomic_sys.model.stream import ContentMismatch
+from atomic_sys.store.commits import DELTA_KEY, layer_tree, store_commit, store_partial_commit
+from atomic_sys.store.images import (
+    OUTLINE_KEY,
+    LayerImport,
+    LayerReport,
+    blob_ref,
+    outline_ref,
+    tar_ref,
+)
 from atomic_sys.store.layer_builder import LayerBuilder
 from atomic_sys.store.objects import Checksum
 from atomic_sys.store.skeleton import SkeletonWriter
 from atomic_sys.store.transaction import Transaction
+
+
+class Outlining(Transaction):
+    """A transaction that gives regular files their names, and does not keep them."""
+
+    def add_file(self, metadata: Metadata, size: int, chunks: Iterable[bytes]) -> Checksum:
+        """The name of a regular file of exactly `size` bytes. Raises ContentMismatch."""
+        hasher = self._header(metadata).copy()
+        found = 0
+        for chunk in chunks:
+            hasher.update(chunk)
+            found += len(chunk)
+        if found != size:
+            raise ContentMismatch(f"a file of {found} bytes instead of {size}")
+        name: Checksum = hasher.digest()
+        return name
 
 
 def import_layer(
@@ -24,21 +51,8 @@ def import_layer(
 
     Raises InvalidLayer, ContentMismatch, OSError, and whatever the stream raises.
     """
-    builder = LayerBuilder()
-    contents: list[Checksum] = []
-    size = 0
-    for entry, chunks in stream:
-        match entry:
-            case RegularFile():
-                content = transaction.add_file(entry.metadata, entry.size, chunks)
-                builder.add(entry, content)
-                contents.append(content)
-                size += entry.size
-            case Symlink():
-                builder.add(entry, transaction.add_symlink(entry.metadata, entry.target))
-            case _:
-                builder.add(entry)
-    root, delta = layer_tree(transaction, builder.finish())
+    read = _read(transaction, stream)
+    root, delta = layer_tree(transaction, read.builder.finish())
     about = {
         "docker.size": str(layer.compressed_size),
         "docker.uncompressed_digest": str(layer.diff_id),
@@ -49,7 +63,58 @@ def import_layer(
     commit = store_commit(transaction, root, about)
     refs = [(blob_ref(layer.digest), commit)]
     if skeleton is not None:  # first, for a layer that is there is not imported again
-        refs.insert(0, (tar_ref(layer.digest), skeleton.store(transaction, root, contents, size)))
+        kept = skeleton.store(transaction, root, read.contents, read.size)
+        refs.insert(0, (tar_ref(layer.digest), kept))
     transaction.commit(refs)
-    left_out = tuple(builder.left_out)
-    return LayerReport(commit=commit.hex(), files=len(contents), bytes=size, left_out=left_out)
+    return read.report(commit)
+
+
+def outline_layer(transaction: Outlining, layer: LayerImport, stream: LayerStream) -> LayerReport:
+    """Store the layer without the content of its files, and commit the transaction.
+
+    Raises as import_layer() does.
+    """
+    read = _read(transaction, stream)
+    root, delta = layer_tree(transaction, read.builder.finish())
+    about = {
+        "docker.size": str(layer.compressed_size),
+        "docker.uncompressed_digest": str(layer.diff_id),
+        DELTA_KEY: delta,
+        OUTLINE_KEY: "",
+    }
+    commit = store_partial_commit(transaction, root, about)
+    transaction.commit([(outline_ref(layer.digest), commit)])
+    return read.report(commit)
+
+
+@dataclass(slots=True)
+class _Read:
+    """What came out of a stream; `size` is that of all its files, in bytes."""
+
+    builder: LayerBuilder = field(default_factory=LayerBuilder)
+    contents: list[Checksum] = field(default_factory=list)
+    size: int = 0
+
+    def report(self, commit: Checksum) -> LayerReport:
+        return LayerReport(
+            commit=commit.hex(),
+            files=len(self.contents),
+            bytes=self.size,
+            left_out=tuple(self.builder.left_out),
+        )
+
+
+def _read(transaction: Transaction, stream: LayerStream) -> _Read:
+    read = _Read()
+    for entry, chunks in stream:
+        match entry:
+            case RegularFile():
+                content = transaction.add_file(entry.metadata, entry.size, chunks)
+                read.builder.add(entry, content)
+                read.contents.append(content)
+                read.size += entry.size
+            case Symlink():
+                read.builder.add(entry, transaction.add_symlink(entry.metadata, entry.target))
+            case _:
+                read.builder.add(entry)
+    return read

@@ -18,6 +18,7 @@ _CHUNK = 1 << 20
 _DIGITS = 62  # of an object's name in its directory, whose name has the first two
 _READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _KINDS = {kind.value: kind for kind in ObjectKind}
+_OF_THE_SERVER = frozenset(("system.nfs4_acl",))  # what NFS makes of a file's owner and mode
 
 
 class ObjectName(NamedTuple):
@@ -31,10 +32,14 @@ class ObjectName(NamedTuple):
 
 
 class ObjectHasher:
-    """Hashes content objects; the hash of each header that was met is begun only once."""
+    """Hashes content objects; the hash of each header that was met is begun only once.
 
-    def __init__(self, repository: Repository) -> None:
+    `mode` is how the files are kept; without it as in the repository.
+    """
+
+    def __init__(self, repository: Repository, mode: Mode | None = None) -> None:
         self.repository = repository
+        self.mode = mode or repository.mode
         self._begun: dict[Metadata, hashlib._Hash] = {}
         self._buffer = memoryview(bytearray(_CHUNK))
 
@@ -65,7 +70,7 @@ class ObjectHasher:
         info = os.fstat(fd)
         if not stat.S_ISREG(info.st_mode):
             raise Damaged("not a regular file")
-        if self.repository.mode is Mode.BARE_USER:
+        if self.mode is Mode.BARE_USER:
             metadata, kind = decode_metadata(os.getxattr(fd, USER_METADATA))
             if kind == stat.S_IFLNK:
                 target = os.read(fd, info.st_size).rstrip(b"\0").decode("utf-8", "surrogateescape")
@@ -88,10 +93,15 @@ class ObjectHasher:
 def xattrs(path: str | int) -> tuple[tuple[bytes, bytes], ...]:
     """The extended attributes of a file, sorted; a path's last component is not followed."""
     follow = isinstance(path, int)
-    keys = os.listxattr(path, follow_symlinks=follow)
+    try:
+        keys = os.listxattr(path, follow_symlinks=follow)
+    except OSError as error:
+        if error.errno != errno.ENOTSUP:  # a file system that has none, such as NFS before 4.2
+            raise
+        return ()
     if not keys:
         return ()
-    names = sorted(os.fsencode(key) for key in keys)
+    names = sorted(os.fsencode(key) for key in keys if key not in _OF_THE_SERVER)
     return tuple((key, os.getxattr(path, key, follow_symlinks=follow)) for key in names)
 
 

@@ -129,6 +129,9 @@ class LayerBuilder:
         something that is no directory.
         """
         layer = self.layer
+        while special := [path for path, of in layer.links.items() if of in self._special]:
+            for path in special:
+                self._leave_out(path, "hard link to a special file")
         for path, target in layer.links.items():
             if isinstance(find(layer.root, target), Directory):
                 raise InvalidLayer(f"invalid layer: {text(path)} is a hard link to a directory")

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """How layers are laid upon one another, in memory; pure. Source: image-spec layer.md."""
 
+import heapq
+
 from atomic_sys.model.layer import LayerPath
 from atomic_sys.store.objects import Checksum
 from atomic_sys.store.tree import (
@@ -51,13 +53,15 @@ class _Union:
         self.read_link = read_link
         self.wanted = {path[:-1] for path in layer.links}
         self.places: dict[LayerPath, Directory] = {}
-        # What is behind symbolic links comes last: it may be this layer that brings their targets.
-        self.behind_links: list[tuple[Directory, LayerPath, Directory]] = []
+        # What is behind symbolic links comes last, in order of its paths (a heap): it may be this
+        # layer that brings what they lead to.
+        self.behind_links: list[tuple[LayerPath, Directory, Directory]] = []
 
     def lay(self, layer: Layer) -> None:
         """All of the layer but its hard links."""
         self.directory(self.top, layer.root, ())
-        for parent, path, upper in self.behind_links:  # it may grow on the way
+        while self.behind_links:
+            path, parent, upper = heapq.heappop(self.behind_links)
             real = resolve(self.top, path, self.read_link)
             place = None if real is None else find(self.top, real)
             if not isinstance(place, Directory):
@@ -76,7 +80,7 @@ class _Union:
             here = (*path, name)
             below = lower.nodes.get(name)
             if isinstance(below, bytes) and here in self.implied and self.read_link(below):
-                self.behind_links.append((lower, here, node))
+                heapq.heappush(self.behind_links, (here, lower, node))
                 continue
             if not isinstance(below, Directory):
                 below = lower.nodes[name] = Directory(IMPLIED)

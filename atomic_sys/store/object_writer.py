@@ -8,6 +8,7 @@ Everything else is an unnamed file until it is complete. transaction.py makes it
 """
 
 import contextlib
+import errno
 import hashlib
 import os
 import stat
@@ -126,6 +127,7 @@ class ObjectWriter:
     def _add_large(
         self, metadata: Metadata, size: int, chunks: Iterable[bytes], hasher: Any
     ) -> Checksum:
+        self._require(size)
         with self._unnamed_file() as (fd, temporary):
             for chunk in _exactly(chunks, size):
                 hasher.update(chunk)
@@ -137,6 +139,12 @@ class ObjectWriter:
                 self._name(fd, temporary, path)
         self._files.add(name)
         return name
+
+    def _require(self, size: int) -> None:
+        """Raises OSError (ENOSPC) before a file fills the disk that has no room for it."""
+        found = os.fstatvfs(self.repository.fd)
+        if size > found.f_frsize * found.f_bfree:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def _is_there(self, path: str) -> bool:
         try:

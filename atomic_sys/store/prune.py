@@ -14,18 +14,22 @@ from atomic_sys.fs.atomic import TEMPORARY_SUFFIX
 from atomic_sys.model.reference import ImageName
 from atomic_sys.store.images import (
     IMAGES,
+    OUTLINES,
+    REMOTES,
     ROOTFS,
     TARS,
     StoredImage,
     blob_ref,
     decode_name,
     is_blob,
+    outline_ref,
     read_image,
     rootfs_ref,
     tar_ref,
 )
 from atomic_sys.store.integrity import objects
 from atomic_sys.store.objects import Checksum, ObjectKind, decode_commit, decode_dirtree
+from atomic_sys.store.partial import forget_partial
 from atomic_sys.store.repository import Repository, object_path
 
 
@@ -41,15 +45,15 @@ class PruneReport:
 def prune(repository: Repository, keep: Collection[str]) -> PruneReport:
     """Remove refs that no image needs, then objects that no ref reaches.
 
-    `keep` are hex checksums of commits, such as those of deployments, whose refs stay. The caller
-    holds the lock exclusively. Raises Damaged, before anything is removed, when an image cannot be
-    read, and OSError.
+    `keep` are hex checksums of commits, such as those of deployments, whose refs stay, and of the
+    manifests of outlined images that stay too. The caller holds the lock exclusively. Raises
+    Damaged, before anything is removed, when an image cannot be read, and OSError.
     """
-    needed = _needed_refs(repository)
+    needed = _needed_refs(repository) | _needed_remotely(repository, keep)
     doomed = [
         ref
         for ref, commit in repository.refs()
-        if ref.startswith((IMAGES, ROOTFS, TARS))
+        if ref.startswith((IMAGES, ROOTFS, TARS, OUTLINES, REMOTES))
         and _is_ours(ref)
         and ref not in needed
         and commit.hex() not in keep
@@ -58,6 +62,7 @@ def prune(repository: Repository, keep: Collection[str]) -> PruneReport:
     for ref in doomed:
         repository.delete_ref(ref)
     count, freed = _sweep(repository, reachable)
+    forget_partial(repository)
     _remove_temporary_files(repository)
     return PruneReport(refs=len(doomed), objects=count, freed=freed)
 
@@ -91,6 +96,20 @@ def _needed_refs(repository: Repository) -> set[str]:
         needed.update(blob_ref(layer) for layer in image.layers)
         needed.update(tar_ref(layer) for layer in image.layers)
         needed.add(rootfs_ref(image.digest))
+        if image.config_digest is not None:
+            needed.add(blob_ref(image.config_digest))
+    return needed
+
+
+def _needed_remotely(repository: Repository, keep: Collection[str]) -> set[str]:
+    """The refs of the images whose files are elsewhere, and that are to be kept."""
+    needed: set[str] = set()
+    for ref, commit in repository.refs(f"refs/heads/{REMOTES.rstrip('/')}"):
+        if ref not in keep:
+            continue
+        image = _read(repository, ImageName(ref), commit)
+        needed.update((f"{REMOTES}{ref}", f"{ROOTFS}{ref}"))
+        needed.update(outline_ref(layer) for layer in image.layers)
         if image.config_digest is not None:
             needed.add(blob_ref(image.config_digest))
     return needed

@@ -2,6 +2,7 @@
 """The root file system of an image: its layers merged in memory, with a commit of its own."""
 
 import contextlib
+from collections.abc import Callable
 from functools import partial
 
 from atomic_sys.errors import Damaged, NotFound
@@ -12,7 +13,7 @@ from atomic_sys.store.merge import merge
 from atomic_sys.store.objects import Checksum, Commit
 from atomic_sys.store.repository import Repository
 from atomic_sys.store.transaction import Transaction
-from atomic_sys.store.tree import IMPLIED, Directory
+from atomic_sys.store.tree import IMPLIED, Directory, ReadLink
 from atomic_sys.store.view import Tree
 
 
@@ -27,13 +28,28 @@ def commit_of(repository: Repository, ref: str) -> tuple[Checksum, Commit] | Non
 
 def merged(repository: Repository, layers: tuple[Digest, ...]) -> Directory:
     """The layers upon one another, base first. Raises NotFound, InvalidLayer, Damaged."""
+
+    def find(digest: Digest) -> Commit | None:
+        found = commit_of(repository, blob_ref(digest))
+        return None if found is None else found[1]
+
+    return merge_all(repository, layers, find, partial(_link, repository))
+
+
+def merge_all(
+    repository: Repository,
+    layers: tuple[Digest, ...],
+    find: Callable[[Digest], Commit | None],
+    read_link: ReadLink,
+) -> Directory:
+    """The layers that `find` gives upon one another. Raises as merged() does."""
     root = Directory(IMPLIED)
     reader = TreeReader(repository)
     for digest in layers:
-        found = commit_of(repository, blob_ref(digest))
-        if found is None:
+        commit = find(digest)
+        if commit is None:
             raise NotFound(f"layer {digest} is not in the store", hint="pull the image again")
-        merge(root, load_layer(reader, found[1]), partial(_link, repository))
+        merge(root, load_layer(reader, commit), read_link)
     return root
 
 

@@ -288,7 +288,10 @@ class Store:
                 raise NotFound(f"there is no image {name}")
 
     def prune(self, keep: Collection[str] = ()) -> PruneReport:
-        """Remove what no image or commit in `keep` (hex) needs. Raises Damaged, Busy, OSError."""
+        """Remove what no image, and no commit or outline in `keep` (hex), needs.
+
+        Raises Damaged, Busy, OSError.
+        """
         if self._held:
             raise Busy("the store is in use by this process")
         with self.repository.locked(LockKind.EXCLUSIVE, self.timeout):

@@ -41,15 +41,23 @@ class Transaction(ObjectWriter):
 
     def _write_mark(self) -> int:
         fd = os.open(f"state/{self._mark}", _NAMED, 0o600, dir_fd=self.repository.fd)
-        fcntl.flock(fd, fcntl.LOCK_EX)  # as long as it is held, its owner is alive
-        write_all(fd, boot_id().encode("ascii"))
-        os.fsync(fd)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX)  # as long as it is held, its owner is alive
+            write_all(fd, boot_id().encode("ascii"))
+            os.fsync(fd)
+            self._sync_state()
+        except BaseException:  # on a full disk: there is nothing to look at, as it says
+            os.unlink(f"state/{self._mark}", dir_fd=self.repository.fd)
+            os.close(fd)
+            raise
+        return fd
+
+    def _sync_state(self) -> None:
         state = os.open("state", os.O_RDONLY | os.O_DIRECTORY, dir_fd=self.repository.fd)
         try:
             os.fsync(state)
         finally:
             os.close(state)
-        return fd
 
     def close(self) -> None:
         """Give up what was not committed; the mark stays, for there are objects not yet synced."""

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from atomic_sys.errors import AtomicSysError
 from atomic_sys.model.layer import LayerPath, Metadata
-from atomic_sys.store.objects import Checksum
+from atomic_sys.store.objects import Checksum, ObjectKind
+from atomic_sys.store.partial import is_partial
 from atomic_sys.store.repository import Repository
 from atomic_sys.store.tree import Directory, Node, find, resolve
 
@@ -35,14 +36,20 @@ class TreeEntry:
 
 
 class Tree:
-    """The merged file system of an image; `commit` is the hex checksum of its commit."""
+    """The merged file system of an image; `commit` is the hex checksum of its commit.
+
+    Of a partial one the contents of regular files may be missing, symbolic links never are.
+    """
 
     def __init__(self, repository: Repository, root: Directory, commit: str) -> None:
         self.repository = repository
         self.root = root
         self.commit = commit
+        self._partial = bool(commit) and is_partial(repository, bytes.fromhex(commit))
 
     def _link(self, content: Checksum) -> str | None:
+        if self._partial and not self.repository.has(ObjectKind.FILE, content):
+            return None
         return self.repository.content_info(content).target
 
     def _resolved(self, path: str) -> tuple[LayerPath, Node] | None:
@@ -70,6 +77,22 @@ class Tree:
 
     def _open(self, content: Checksum) -> int:
         return self.repository.open_content(content)
+
+    def missing(self, path: str) -> Iterator[tuple[LayerPath, Checksum]]:
+        """The files at and below this path whose content is not here, by their real paths.
+
+        Links in the path are followed inside the tree, later ones are not.
+        """
+        found = None if not self._partial else self._resolved(path)
+        if found is not None:
+            yield from self._missing(*found)
+
+    def _missing(self, path: LayerPath, node: Node) -> Iterator[tuple[LayerPath, Checksum]]:
+        if isinstance(node, Directory):
+            for name, below in sorted(node.nodes.items()):
+                yield from self._missing((*path, name), below)
+        elif not self.repository.has(ObjectKind.FILE, node):
+            yield path, node
 
     def walk(self, prefix: str = "/") -> Iterator[TreeEntry]:
         """All that is below a directory, parents before their children, sorted by name.

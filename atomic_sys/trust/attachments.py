@@ -51,7 +51,12 @@ class AttachmentImage:
 
 
 def build_image(attachments: Sequence[SigstoreAttachment]) -> AttachmentImage:
-    """The image of all of these attachments."""
+    """The image of all of these attachments. Raises InvalidAttachments where they are too many."""
+    if len(attachments) > MAX_SIGNATURES:
+        raise InvalidAttachments(
+            f"with {len(attachments)} signatures there would be more than {MAX_SIGNATURES},"
+            " which nobody reads"
+        )
     layers = [
         {
             "mediaType": one.mime,

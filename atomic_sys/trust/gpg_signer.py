@@ -55,7 +55,7 @@ class GpgSigner:
         if not found:
             raise NotFound(
                 f"no secret key {key_id} in {home or 'the keyring of gpg'}",
-                hint="gpg --list-secret-keys shows those that there are",
+                hint="gpg --list-secret-keys shows those that there are; -g DIR takes another home",
             )
         if len(found) > 1:
             raise AtomicSysError(

@@ -9,7 +9,7 @@ import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from atomic_sys.errors import AtomicSysError
 from atomic_sys.trust import lookaside
@@ -138,12 +138,10 @@ def _find(text: str, scope: str) -> tuple["yaml.Node", "yaml.Node"]:
 
 
 def _compose(text: str) -> "yaml.MappingNode":
+    """The nodes of a document that is known to speak of a namespace: it is a mapping."""
     import yaml  # as above
 
-    node = yaml.compose(text, Loader=yaml.SafeLoader)
-    if not isinstance(node, yaml.MappingNode):
-        raise TypeError("not a mapping")
-    return node
+    return cast("yaml.MappingNode", yaml.compose(text, Loader=yaml.SafeLoader))
 
 
 def _scalar(text: str) -> str:

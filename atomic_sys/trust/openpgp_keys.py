@@ -109,16 +109,15 @@ def _key(found: "dict[str, object]") -> OpenPgpKey:
 
 
 def _flaw(validity: str, capabilities: str) -> str | None:
-    """gnupg's doc/DETAILS: the capital S is there if the key can sign, by whatever subkey."""
+    """gnupg's doc/DETAILS: the capital S is there if the key can sign, by whatever subkey.
+
+    Invalid keys are not imported, and only users disable keys, in their own homes.
+    """
     match validity:
         case "r":
             return "revoked"
         case "e":
             return "expired"
-        case "i" | "d":
-            return "invalid"
-        case _ if "D" in capabilities:
-            return "disabled"
         case _ if "S" not in capabilities:
             return "without a key that can sign"
         case _:

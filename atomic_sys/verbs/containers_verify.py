@@ -6,18 +6,22 @@ from dataclasses import dataclass
 from functools import partial
 
 from atomic_sys import log
-from atomic_sys.engine.observe import Installed
+from atomic_sys.engine.observe import Installed, require, rootfs_path
 from atomic_sys.engine.own_files import is_recorded
 from atomic_sys.engine.prepare import Deployment, prepare
 from atomic_sys.engine.rendered_files import RenderedFile, rendered_files
 from atomic_sys.engine.report import Report
-from atomic_sys.engine.verify import Finding, Verifier
+from atomic_sys.engine.verify import Finding, Verifier, deployed_tree
 from atomic_sys.errors import AtomicSysError, doing
 from atomic_sys.host import Host
+from atomic_sys.model.digest import Digest
 from atomic_sys.model.names import ContainerName
+from atomic_sys.model.record import Record
 from atomic_sys.render.values import OVERRIDABLE
+from atomic_sys.store.images import StoredImage
+from atomic_sys.store.outlines import Outlines
 from atomic_sys.verbs.fsck import check_store
-from atomic_sys.verbs.support import make_view
+from atomic_sys.verbs.support import claimed, make_view
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,22 +48,23 @@ def verify_containers(
 ) -> tuple[Verified, ...]:
     """Verify these containers, and put back what differs.
 
-    The store is repaired first where it has to give what it does not have whole. Raises
-    AtomicSysError, OSError.
+    The store is repaired first where it has to give what it does not have whole. Raises NotFound
+    for one that an interrupted command had only begun to install, AtomicSysError, OSError.
     """
     verifier = Verifier(
         root=host.root, paths=host.paths, store=host.store, render=partial(_render_again, host)
     )
     answers: list[Verified] = []
-    for container in containers:
-        with doing(f"verifying {container.name}"), host.locked(container.name):
+    for name in (container.name for container in containers):
+        with doing(f"verifying {name}"), claimed(host, name, report):
+            container = require(host.root, host.paths, name)  # recovery may have led it elsewhere
             found = left = verifier.verify(container)
             if found and repair:
                 if verifier.needs_store(container):
                     check_store(host, report, advance, repair=True)
                 left = verifier.restore(container)
             recorded = is_recorded(container)
-            answers.append(Verified(name=container.name, found=found, left=left, recorded=recorded))
+            answers.append(Verified(name=name, found=found, left=left, recorded=recorded))
     if repair and any(answer.found for answer in answers) and host.manager.online:
         host.manager.reload()  # a unit may have been put back
     return tuple(answers)
@@ -68,8 +73,8 @@ def verify_containers(
 def _render_again(host: Host, container: Installed) -> Mapping[str, RenderedFile]:
     """The files of a deployment from the same image and values; none where they cannot be had."""
     record = container.record
-    images = [one for one in host.store.images() if record and one.digest.hex == record.revision]
-    if record is None or not images:
+    image = None if record is None else _image(record, host)
+    if record is None or image is None:
         return {}
     deployment = Deployment(
         name=container.name,
@@ -81,11 +86,18 @@ def _render_again(host: Host, container: Installed) -> Mapping[str, RenderedFile
             if name in record.user_values or name in OVERRIDABLE
         },
         uuid=record.values.get("UUID"),
+        rootfs=None if record.remote is None else rootfs_path(host.root, container),
     )
-    view = make_view(host, record.runtime or host.paths.runtime)
     try:
-        rendered = prepare(deployment, images[0], host.store.tree(images[0]), host.store, view)
+        view = make_view(host, record.runtime or host.paths.runtime)
+        tree = deployed_tree(host.store, record)
+        return rendered_files(prepare(deployment, image, tree, host.store, view))
     except AtomicSysError as error:
         log.warn(f"{container.name} cannot be rendered again: {error}")
         return {}
-    return rendered_files(rendered)
+
+
+def _image(record: Record, host: Host) -> StoredImage | None:
+    digest = Digest.parse(f"sha256:{record.revision}")
+    found = (image for image in host.store.images() if image.digest == digest)
+    return next(found, None) or Outlines(host.store).image(digest)

@@ -11,6 +11,7 @@ from atomic_sys.errors import AtomicSysError
 from atomic_sys.host import Host
 from atomic_sys.model.reference import ImageName
 from atomic_sys.store.fsck import FsckReport, fsck
+from atomic_sys.store.outlines import Outlines
 from atomic_sys.verbs.images import find_images
 from atomic_sys.verbs.support import locate, make_judge
 
@@ -38,7 +39,9 @@ def check_store(
     repaired: tuple[str, ...] = ()
     failed: tuple[str, ...] = ()
     if repair and not found.clean:
-        repaired, failed = _repair(tuple(plan_repairs(found, host.store.images())), host, report)
+        outlined = Outlines(host.store).images()
+        plans = tuple(plan_repairs(found, host.store.images(), outlined))
+        repaired, failed = _repair(plans, host, report)
         found = _check(host, advance)
         host.store.discard(found.unreadable)  # a pull makes them anew, maybe by the same names
         if not found.broken:  # or what is below a damaged directory would look like one

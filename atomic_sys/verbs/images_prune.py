@@ -28,10 +28,12 @@ def prune_images(host: Host, report: Report) -> Pruned:
     clean_mounts(host)
     clean_runs(host)
     collected = tuple(collect_every(host, report))
-    kept = {
-        deployment.record.commit
+    records = [
+        deployment.record
         for container in installed(host.root, host.paths)
         for deployment in all_deployments(host.root, host.paths, container)
         if deployment.record is not None
-    }
+    ]
+    kept = {record.commit for record in records}
+    kept |= {record.revision for record in records if record.remote is not None}
     return Pruned(store=host.store.prune(keep=kept), deployments=collected)

@@ -3,7 +3,7 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from atomic_sys import log
@@ -13,33 +13,36 @@ from atomic_sys.engine.journal_format import Header
 from atomic_sys.engine.observe import Installed, NameState, installed, is_free, observe
 from atomic_sys.engine.operations import Plan
 from atomic_sys.engine.plan import Wanted, deployment_path, made_by_tmpfiles, plan_install
-from atomic_sys.engine.prepare import Deployment, prepare
-from atomic_sys.engine.pull import Pulled, judge_again, require_image
-from atomic_sys.engine.pull import pull as pull_image
+from atomic_sys.engine.prepare import Deployment
+from atomic_sys.engine.pull import Pulled
 from atomic_sys.engine.rendered_files import checksums
 from atomic_sys.engine.report import Report
-from atomic_sys.engine.sources import stored_identity
-from atomic_sys.errors import AtomicSysError, doing
+from atomic_sys.errors import AtomicSysError, UsageError, doing
 from atomic_sys.host import Host
 from atomic_sys.model import image_config
 from atomic_sys.model.names import ContainerName
 from atomic_sys.model.record import Record
-from atomic_sys.model.source import RegistrySource, Source, StoredSource
 from atomic_sys.render.render import Rendered
 from atomic_sys.render.unit import Ordering
 from atomic_sys.store.store import Store
+from atomic_sys.verbs.finding import fetch_for, find_image
+from atomic_sys.verbs.remote import prepare_anywhere
 from atomic_sys.verbs.run_once import wants_to_run_once
-from atomic_sys.verbs.support import claimed, locate, make_judge, make_view, parse_image
+from atomic_sys.verbs.support import claimed, make_view, parse_image
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Install:
-    """What is asked for; without a name, the image's basename and tag make one."""
+    """What is asked for; without a name, the image's basename and tag make one.
+
+    `rootfs` is an absolute path, as seen from inside the root, of a directory with its files.
+    """
 
     image: str
     name: str | None = None
     values: Mapping[str, str] = field(default_factory=dict)
     runtime: str | None = None
+    rootfs: str | None = None
     enable: bool = True
     start: bool = False
     dry_run: bool = False
@@ -72,8 +75,11 @@ def install(request: Install, host: Host, report: Report) -> InstallResult:
         state = observe(host.root, host.paths, name)
         if state.installed is not None:
             return _already(request, state.installed)
-        pulled = find_image(source, request.image, host, report)
+        fetch = fetch_for(request.rootfs)
+        pulled = find_image(source, request.image, host, report, fetch)
         if wants_to_run_once(pulled, host):
+            if request.rootfs is not None:
+                raise UsageError("--rootfs is for services, and this image runs once")
             return InstallResult(
                 name=name, image=request.image, pulled=pulled, plan=(), deployment="", once=True
             )
@@ -81,6 +87,8 @@ def install(request: Install, host: Host, report: Report) -> InstallResult:
         wanted = _wanted(request, state, pulled, host)
         plan = plan_install(wanted, host.paths, partial(is_free, host.root))
         if not request.dry_run:
+            if wanted.rootfs is not None:  # by that word, clients know that something has changed
+                report.say(f"Extracting to {deployment_path(host.paths, name, wanted.number)}")
             apply(plan, transaction.tools, transaction.journal, Header(what="install"))
     return InstallResult(
         name=name,
@@ -115,22 +123,6 @@ def _check_free(state: NameState, host: Host) -> None:
         log.warn(f"{host.paths.vendor_units}/{state.name.unit} will be shadowed by the container's")
 
 
-def find_image(source: Source, typed: str, host: Host, report: Report) -> Pulled:
-    """The image, judged: from the store when it is there under the name that was asked for."""
-    store, judge = host.store, make_judge(host)
-    if isinstance(source, StoredSource):
-        image = require_image(store, source.name)
-    elif isinstance(source, RegistrySource) and (found := store.image(source.name)) is not None:
-        image = found
-        if any(not store.has_layer(layer) for layer in image.layers):
-            return pull_image(locate(host, source), host.platform, store, judge, report)
-    else:
-        return pull_image(locate(host, source), host.platform, store, judge, report)
-    log.debug(f"{typed} is in the store")
-    verdict = judge_again(image, stored_identity(image), judge, store)
-    return Pulled(image=image, verdict=verdict, changed=False)
-
-
 def _wanted(request: Install, state: NameState, pulled: Pulled, host: Host) -> Wanted:
     """Render everything and check it, before anything is changed."""
     image, store, name = pulled.image, host.store, state.name
@@ -140,11 +132,14 @@ def _wanted(request: Install, state: NameState, pulled: Pulled, host: Host) -> W
         name=name,
         directory=deployment_path(host.paths, name, state.free_number),
         user_values=request.values,
+        rootfs=request.rootfs,
     )
-    rendered = prepare(deployment, image, tree, store, make_view(host, runtime))
+    prepared = prepare_anywhere(deployment, image, tree, make_view(host, runtime), host)
+    rendered = prepared.rendered
     others = installed(host.root, host.paths)
     host_files = plan_host_files(rendered, tree, others, partial(is_free, host.root))
     record = make_record(request.image, pulled, rendered, store)
+    record = replace(record, remote=request.rootfs)
     made = made_by_tmpfiles(rendered.tmpfiles or "", partial(is_free, host.root))
     directories = tuple(dict.fromkeys((*host_files.directories, *made)))
     return Wanted(
@@ -157,6 +152,7 @@ def _wanted(request: Install, state: NameState, pulled: Pulled, host: Host) -> W
         enable=request.enable,
         start=request.start,
         drop_in=request.ordering.drop_in(),
+        rootfs=prepared.rootfs,
     )
 
 

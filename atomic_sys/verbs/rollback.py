@@ -25,6 +25,7 @@ from atomic_sys.model.container_state import ContainerState
 from atomic_sys.model.health import can_read
 from atomic_sys.model.names import ContainerName
 from atomic_sys.model.record import RECORD_NAME, Record
+from atomic_sys.verbs.remote import require_remote
 from atomic_sys.verbs.support import claimed
 from atomic_sys.verbs.switching import (
     DEFAULT_SETTLE,
@@ -83,6 +84,7 @@ def rollback(name: ContainerName, request: Rollback, host: Host, report: Report)
     with doing(f"rolling back {name}"), claimed(host, name, report) as transaction:
         now = current(name, host)
         target = _target(now, request, host)
+        require_remote(target, host)
         switch = _switch(now, target, request, host)
         planned = plan((), switch, host)
         if not request.dry_run:

@@ -9,7 +9,7 @@ from atomic_sys.engine.report import Report
 from atomic_sys.errors import NotFound, UsageError, doing
 from atomic_sys.host import Host
 from atomic_sys.model.names import ContainerName
-from atomic_sys.verbs.install import find_image
+from atomic_sys.verbs.finding import find_image
 from atomic_sys.verbs.run_once import wants_to_run_once
 from atomic_sys.verbs.support import parse_image
 

@@ -6,13 +6,13 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from atomic_sys.engine.observe import Installed, read_deployment_file, require
+from atomic_sys.engine.observe import Installed, read_deployment_file, require, rootfs_path
 from atomic_sys.errors import AtomicSysError, doing
 from atomic_sys.fs.process import run_attached
 from atomic_sys.host import Host
 from atomic_sys.model.names import ContainerName
 from atomic_sys.render import config
-from atomic_sys.render.config import Config
+from atomic_sys.render.config import Config, Root
 from atomic_sys.verbs.support import START_TIMEOUT
 
 _MADE_BELOW = ("/run/", "/var/run/")  # mount sources that a boot has removed
@@ -84,9 +84,11 @@ def run(name: ContainerName, execution: Execution, host: Host) -> int:
     document = read_deployment_file(host.root, found.deployment, "config.json")
     if document is None:
         raise AtomicSysError(f"{found.deployment}/config.json is missing")
+    remote = found.record is not None and found.record.remote is not None
+    rootfs = rootfs_path(host.root, found)
     own = config.with_command(
-        config.check(document, "config.json"),
-        f"{host.paths.inside(found.deployment)}/rootfs",
+        config.check(document, "config.json", Root.ELSEWHERE if remote else Root.SHARED),
+        host.paths.inside(rootfs),
         execution.command,
         terminal=execution.terminal,
     )

@@ -5,18 +5,19 @@ import contextlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 
 from atomic_sys import __version__
 from atomic_sys.engine import sign as engine
 from atomic_sys.engine.pull import ImageAt
+from atomic_sys.engine.registry_signatures import RegistrySignatures
 from atomic_sys.engine.sign import Signing
 from atomic_sys.engine.signature_places import SignaturePlaces
 from atomic_sys.errors import AtomicSysError, UsageError, doing
 from atomic_sys.fs.atomic import create_file
 from atomic_sys.fs.directory import open_root
 from atomic_sys.host import Host
-from atomic_sys.image.registry_destination import RegistryDestination, RegistryWriter
+from atomic_sys.image.registry import RegistryOrigin
+from atomic_sys.image.registry_destination import RegistryWriter
 from atomic_sys.model.reference import DockerReference, ImageName
 from atomic_sys.model.source import RegistrySource
 from atomic_sys.trust.files import read_regular
@@ -44,15 +45,11 @@ class Sign:
 
 def sign(request: Sign, host: Host) -> Iterator[str]:
     """Sign the images; yields where each signature was written. Raises AtomicSysError."""
-    if not request.key_ids and not request.key_files:
-        raise UsageError(
-            "No default identity (default_signer) was defined in /etc/atomic.conf and no --sign-by"
-            " identity was provided.  You must provide an identity"
-        )
+    key_ids = _key_ids(request, host)
     directory = request.directory
     if directory is not None and not os.path.isdir(directory):
         raise AtomicSysError(f"The path {directory} does not exist")
-    simple = tuple(_gpg_signer(key_id, request, host) for key_id in request.key_ids)
+    simple = tuple(_gpg_signer(key_id, request, host) for key_id in key_ids)
     sigstore = tuple(_sigstore_signer(path, request) for path in request.key_files)
     for image in request.images:
         with doing(f"signing {image}"):
@@ -64,8 +61,7 @@ def sign(request: Sign, host: Host) -> Iterator[str]:
                 at=at,
                 name=name,
                 directory=None if directory is None else os.path.abspath(directory),
-                config=host.lookaside,
-                open_tagged=partial(_open_tagged, at, host),
+                registry=_registry(at, host),
             )
             places.check(simple=bool(simple), sigstore=bool(sigstore))
             signing = Signing(
@@ -78,16 +74,29 @@ def sign(request: Sign, host: Host) -> Iterator[str]:
             yield from engine.sign(at.origin, host.platform, signing, places)
 
 
-def _open_tagged(at: ImageAt, host: Host, tag: str) -> RegistryDestination:
-    """The place of an image with this tag in the repository of the image. Raises UsageError."""
+def _registry(at: ImageAt, host: Host) -> RegistrySignatures | None:
+    """Where the registry that the image comes from, if it is one, has signatures."""
     reference = at.place.reference
-    if reference is None:
-        raise UsageError(f"{at.source} is in no registry")
+    if reference is None or not isinstance(at.origin, RegistryOrigin):
+        return None
     target = RegistrySource(
-        name=ImageName.parse(f"{reference.name}:{tag}"), plain_http=at.source.startswith("http:")
+        name=ImageName.parse(str(reference)), plain_http=at.source.startswith("http:")
     )
     writer = RegistryWriter(host.http, target, host.registries, host.credentials)
-    return RegistryDestination(writer, lambda _digest, _signatures: None)
+    return RegistrySignatures(writer, host.lookaside, host.http.get_document)
+
+
+def _key_ids(request: Sign, host: Host) -> tuple[str, ...]:
+    """The keys of gpg that sign: the default one where no key is named. Raises UsageError."""
+    if request.key_ids or request.key_files:
+        return request.key_ids
+    default = host.configuration.default_signer
+    if default is None:
+        raise UsageError(
+            "No default identity (default_signer) was defined in /etc/atomic.conf and no --sign-by"
+            " identity was provided.  You must provide an identity"
+        )
+    return (default,)
 
 
 def _name(text: str | None) -> DockerReference | None:
@@ -105,7 +114,7 @@ def _gpg_signer(key_id: str, request: Sign, host: Host) -> GpgSigner:
         text = None if passphrase is None else passphrase.decode()
     except UnicodeDecodeError:
         raise AtomicSysError("the passphrase is not UTF-8") from None
-    return GpgSigner.find(key_id, request.gnupghome, text, host.verifier)
+    return GpgSigner.find(key_id, host.gnupg_home(request.gnupghome), text, host.verifier)
 
 
 def _sigstore_signer(path: str, request: Sign) -> SigstoreSigner:

@@ -5,9 +5,11 @@ import os
 from collections.abc import Callable
 from dataclasses import replace
 
+from atomic_sys import log
 from atomic_sys.engine.observe import read_state, require
 from atomic_sys.engine.rendered_files import SECRET_MODE
 from atomic_sys.engine.report import Report
+from atomic_sys.errors import reason_of
 from atomic_sys.fs.atomic import write_file
 from atomic_sys.fs.directory import make_directories
 from atomic_sys.host import Host
@@ -33,6 +35,14 @@ def save_state(
     finally:
         os.close(directory)
     return True
+
+
+def remember_bad(name: ContainerName, digest: str, host: Host) -> None:
+    """Let --all pass over this image; one that cannot be remembered is warned of."""
+    try:
+        save_state(name, lambda state: replace(state, bad=digest), host)
+    except OSError as error:
+        log.warn(f"--all will try {digest} again: {reason_of(error)}")
 
 
 def set_held(name: ContainerName, host: Host, report: Report, *, held: bool) -> bool:

@@ -21,8 +21,9 @@ from atomic_sys.engine.observe import (
     require,
 )
 from atomic_sys.engine.operations import Plan, RemoveTree
+from atomic_sys.engine.remote_rootfs import users_of
 from atomic_sys.engine.switch import Switch, Texts, plan_files, plan_restart
-from atomic_sys.errors import AtomicSysError, ExitCode
+from atomic_sys.errors import AtomicSysError, ExitCode, explain, hint_of
 from atomic_sys.host import Host
 from atomic_sys.model.container_state import ContainerState
 from atomic_sys.model.names import ContainerName
@@ -72,8 +73,6 @@ def current(name: ContainerName, host: Host) -> Current:
         )
     if number is None:
         raise AtomicSysError(f"{name} leads to {found.deployment}, which is no deployment of it")
-    if record.remote is not None:
-        raise AtomicSysError(f"{name} has a remote root file system: it cannot be changed yet")
     texts = Texts(
         unit=read_deployment_file(host.root, host.paths.units, name.unit),
         tmpfiles=read_deployment_file(host.root, host.paths.tmpfiles, name.tmpfiles),
@@ -136,7 +135,7 @@ def perform(fill: Plan, switch: Switch, host: Host, transaction: Transaction, wa
         together = (*fill, *files, *(restart if way.roll_back else ()))
         apply(together, transaction.tools, transaction.journal, header)
     except (AtomicSysError, OSError) as error:
-        why = "; ".join((*getattr(error, "__notes__", ())[:1], str(error)))
+        why = explain(error)
         if transaction.journal.read() is not None:
             raise AtomicSysError(
                 f"the {way.verb} of {name} failed, and not everything could be put back: {why}",
@@ -144,7 +143,7 @@ def perform(fill: Plan, switch: Switch, host: Host, transaction: Transaction, wa
             ) from error
         raise RolledBack(
             f"the {way.verb} of {name} failed and was rolled back: {why}",
-            hint=getattr(error, "hint", None),
+            hint=hint_of(error),
         ) from error
     if not way.roll_back:
         attempt(restart, transaction.tools)
@@ -159,7 +158,8 @@ def collect(
     removals = []
     for number in deployments:
         deployment = f"{name}.{number}"
-        if live.in_use(deployment, roots):
+        path = f"{host.paths.checkouts}/{deployment}"
+        if live.in_use(deployment, roots) or users_of(path, host.root, host.paths):
             log.note(f"{deployment} is still in use, and stays for now")
         else:
             removals.append(RemoveTree(directory=host.paths.checkouts, name=deployment))

@@ -17,6 +17,7 @@ from atomic_sys.model.reference import DockerReference
 from atomic_sys.model.source import DirectorySource, RegistrySource, StoredSource, parse_source
 from atomic_sys.model.strict_json import Json
 from atomic_sys.store.images import StoredImage
+from atomic_sys.store.outlines import Outlines
 from atomic_sys.trust.framing import SignatureBlob
 from atomic_sys.trust.lint_keys import Demand
 from atomic_sys.trust.requirements import Policy
@@ -169,4 +170,7 @@ def _image_of(record: Record, host: Host) -> tuple[StoredImage, ImageIdentity]:
 
 
 def _with_digest(revision: str, host: Host) -> Iterator[StoredImage]:
-    return (image for image in host.store.images() if image.digest.hex == revision)
+    yield from (image for image in host.store.images() if image.digest.hex == revision)
+    outlined = Outlines(host.store).image(Digest.parse(f"sha256:{revision}"))
+    if outlined is not None:
+        yield outlined

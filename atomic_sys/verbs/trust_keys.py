@@ -127,7 +127,7 @@ def _key(text: str, kind: Kind, options: KeyOptions, host: Host) -> GivenKey:
         raise AtomicSysError(
             f"The public key file {text} was not found. This file must exist to proceed."
         )
-    content = openpgp_keys.export(text, options.gnupghome)
+    content = openpgp_keys.export(text, host.gnupg_home(options.gnupghome))
     return GivenKey(source=text, key=_inline(content), home=Home.SAVED)
 
 

@@ -8,7 +8,14 @@ from atomic_sys import log
 from atomic_sys.engine import dependents, purge
 from atomic_sys.engine.apply import finish
 from atomic_sys.engine.declared_steps import HookFailed
-from atomic_sys.engine.observe import Installed, find, installed, observe, require
+from atomic_sys.engine.observe import (
+    Installed,
+    all_deployments,
+    find,
+    installed,
+    observe,
+    require,
+)
 from atomic_sys.engine.operations import Plan
 from atomic_sys.engine.plan import plan_uninstall
 from atomic_sys.engine.report import Report
@@ -18,6 +25,7 @@ from atomic_sys.host import Host
 from atomic_sys.model.hooks import Hook
 from atomic_sys.model.names import ContainerName
 from atomic_sys.verbs.hooks import plan_hook, run_hook
+from atomic_sys.verbs.remote import refuse_used
 from atomic_sys.verbs.support import claimed
 
 
@@ -47,7 +55,10 @@ def uninstall(name: ContainerName, request: Uninstall, host: Host, report: Repor
             raise AtomicSysError(
                 f"{name} came with a package of the distribution", hint="remove that package"
             )
-        if others := dependents.running(name.unit, host.manager)[1:]:
+        for deployment in all_deployments(host.root, host.paths, found):
+            refuse_used(deployment.deployment, host)
+        running = dependents.running(name.unit, host.manager)
+        if others := running[1:]:
             log.note(f"{', '.join(others)}: stopped too, since it requires {name.unit}")
         agreed = [
             state.removal()
@@ -55,7 +66,7 @@ def uninstall(name: ContainerName, request: Uninstall, host: Host, report: Repor
             if state.kept is None and state.path in request.purged
         ]
         state = observe(host.root, host.paths, name)
-        plan = plan_uninstall(found, state, host.paths, agreed)
+        plan = plan_uninstall(found, state, host.paths, agreed, running)
         hook = plan_hook(found, Hook.UNINSTALL, host)
         if not request.dry_run:
             try:

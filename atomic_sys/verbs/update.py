@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from atomic_sys.engine.apply import apply
+from atomic_sys.engine.health import Unhealthy
 from atomic_sys.engine.host_changes import plan_host_changes
 from atomic_sys.engine.host_files import HostFilePlan, host_items
 from atomic_sys.engine.journal_format import Header
@@ -13,11 +14,10 @@ from atomic_sys.engine.observe import installed, observe, read_deployment_file
 from atomic_sys.engine.operations import Plan, ReplaceFile
 from atomic_sys.engine.plan import Wanted, deployment_path, fill_deployment, made_by_tmpfiles
 from atomic_sys.engine.predecessor import chosen_values
-from atomic_sys.engine.prepare import Deployment, prepare, read_exports
-from atomic_sys.engine.pull import Pulled, judge_again, require_image
-from atomic_sys.engine.pull import pull as pull_image
+from atomic_sys.engine.prepare import Deployment, read_exports
+from atomic_sys.engine.pull import Pulled
+from atomic_sys.engine.remote_rootfs import OtherFiles
 from atomic_sys.engine.report import Report
-from atomic_sys.engine.sources import stored_identity
 from atomic_sys.engine.switch import Switch, Texts
 from atomic_sys.errors import AtomicSysError, UsageError, doing
 from atomic_sys.host import Host
@@ -25,20 +25,19 @@ from atomic_sys.model.health import can_read
 from atomic_sys.model.hooks import Hook
 from atomic_sys.model.names import ContainerName
 from atomic_sys.model.record import RECORD_NAME, Record
-from atomic_sys.model.source import StoredSource
 from atomic_sys.render.render import Rendered, known_names
 from atomic_sys.render.values import OVERRIDABLE
+from atomic_sys.systemd.manager import StartFailed
 from atomic_sys.verbs.collecting import collect_old
+from atomic_sys.verbs.finding import kept_image, latest_image
 from atomic_sys.verbs.hooks import plan_hook, run_hook
 from atomic_sys.verbs.install import make_record
-from atomic_sys.verbs.state import save_state
+from atomic_sys.verbs.remote import prepare_anywhere
+from atomic_sys.verbs.state import remember_bad
 from atomic_sys.verbs.support import (
     Transaction,
     claimed,
-    locate,
-    make_judge,
     make_view,
-    parse_image,
 )
 from atomic_sys.verbs.switching import (
     DEFAULT_SETTLE,
@@ -55,11 +54,15 @@ from atomic_sys.verbs.switching import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Update:
-    """What is asked for; `settle` is in seconds. `careful` passes over what failed before."""
+    """What is asked for; `settle` is in seconds. `careful` passes over what failed before.
+
+    `rootfs` is another directory with its files, as for Install.
+    """
 
     rebase: str | None = None
     values: Mapping[str, str] = field(default_factory=dict)
     unset: tuple[str, ...] = ()
+    rootfs: str | None = None
     pull: bool = True
     roll_back: bool = True
     settle: float = DEFAULT_SETTLE
@@ -100,18 +103,26 @@ def update(name: ContainerName, request: Update, host: Host, report: Report) -> 
         now = current(name, host)
         if now.state.held:
             return _not_updated(now, request, "it is held")
-        chosen = _chosen(now, host)
+        chosen = chosen_values(now.installed, now.record, host.root)
         values = _user_values(chosen, request)
-        pulled = _image(now.record, request, host, report)
+        record = replace(now.record, remote=request.rootfs or now.record.remote)
+        find = latest_image if request.pull else kept_image
+        pulled = find(record, request.rebase, host, report)
         digest = pulled.image.digest
-        if digest.hex == now.record.revision and values == chosen:
+        wanted = replace(record, revision=digest.hex, user_values=values)
+        if wanted == replace(now.record, user_values=chosen):
             _follow(now, request, pulled, transaction)
             return _result(now, Status.UPDATED, pulled)
         if request.careful and now.state.bad == str(digest):
             return replace(
                 _result(now, Status.NOT_UPDATED, pulled), reason="this image failed before"
             )
-        fill, switch = _wanted(now, request, values, pulled, host)
+        try:
+            fill, switch = _wanted(now, request, wanted, pulled, host)
+        except OtherFiles as error:
+            if not request.careful:
+                raise
+            return replace(_result(now, Status.NOT_UPDATED, pulled), reason=str(error))
         hook = plan_hook(now.installed, Hook.PRE_UPDATE, host)
         if request.dry_run:
             all_of_it = (*hook, *plan(fill, switch, host))
@@ -136,12 +147,17 @@ def _follow(now: Current, request: Update, pulled: Pulled, transaction: Transact
 def _switch(
     fill: Plan, switch: Switch, request: Update, host: Host, transaction: Transaction
 ) -> None:
+    if switch.record.remote is not None:  # as at the installation
+        transaction.tools.say(
+            f"Extracting to {deployment_path(host.paths, switch.name, switch.number)}"
+        )
     try:
         perform(fill, switch, host, transaction, Way(verb="update", roll_back=request.roll_back))
-    except RolledBack:
-        # Remembered outside of the transaction, which is as if it had never been.
-        bad = f"sha256:{switch.record.revision}"
-        save_state(switch.name, lambda state: replace(state, bad=bad), host)
+    except RolledBack as error:
+        # Remembered outside of the transaction, which is as if it had never been; but a full disk,
+        # say, is no fault of the image's.
+        if isinstance(error.__cause__, StartFailed | Unhealthy):
+            remember_bad(switch.name, f"sha256:{switch.record.revision}", host)
         raise
 
 
@@ -169,13 +185,6 @@ def _not_updated(now: Current, request: Update, reason: str) -> UpdateResult:
     )
 
 
-def _chosen(now: Current, host: Host) -> Mapping[str, str]:
-    """The values that the user has chosen so far."""
-    if now.record.from_predecessor:
-        return chosen_values(now.installed, now.record, host.root)
-    return now.record.user_values
-
-
 def _user_values(chosen: Mapping[str, str], request: Update) -> dict[str, str]:
     """The values the user chose, then and now. Raises UsageError."""
     values = dict(chosen)
@@ -186,24 +195,11 @@ def _user_values(chosen: Mapping[str, str], request: Update) -> dict[str, str]:
     return values | dict(request.values)
 
 
-def _image(record: Record, request: Update, host: Host, report: Report) -> Pulled:
-    """The image that the source has now, judged; with --no-pull the one that the store has."""
-    source = parse_image(request.rebase or record.source or record.image)
-    store, judge = host.store, make_judge(host)
-    if request.pull and not isinstance(source, StoredSource):
-        return pull_image(locate(host, source), host.platform, store, judge, report)
-    if request.rebase and store.image(source.name) is None and not isinstance(source, StoredSource):
-        return pull_image(locate(host, source), host.platform, store, judge, report)
-    image = require_image(store, source.name)
-    verdict = judge_again(image, stored_identity(image), judge, store)
-    return Pulled(image=image, verdict=verdict, changed=False)
-
-
 def _wanted(
-    now: Current, request: Update, values: Mapping[str, str], pulled: Pulled, host: Host
+    now: Current, request: Update, wanted: Record, pulled: Pulled, host: Host
 ) -> tuple[Plan, Switch]:
     """Render everything and check it, before anything is changed."""
-    name, store = now.name, host.store
+    name, store, values = now.name, host.store, wanted.user_values
     number = observe(host.root, host.paths, name).free_number
     tree = store.tree(pulled.image)
     if now.record.from_predecessor:
@@ -214,9 +210,11 @@ def _wanted(
         directory=deployment_path(host.paths, name, number),
         user_values=values,
         uuid=now.record.values.get("UUID"),
+        rootfs=wanted.remote,
     )
     view = make_view(host, now.record.runtime or host.paths.runtime)
-    rendered = prepare(deployment, pulled.image, tree, store, view)
+    prepared = prepare_anywhere(deployment, pulled.image, tree, view, host)
+    rendered = prepared.rendered
     record = make_record(request.rebase or now.record.image, pulled, rendered, store)
     _check(now, rendered, record)
     look = host_look(host)
@@ -226,16 +224,17 @@ def _wanted(
     )
     made = made_by_tmpfiles(rendered.tmpfiles or "", lambda path: look.checksum(path) is None)
     directories = tuple(dict.fromkeys((*host_files.directories, *made)))
-    record = record.with_host_files(host_files.checksums, directories)
-    wanted = Wanted(
+    record = replace(record, remote=wanted.remote)
+    next_one = Wanted(
         name=name,
         number=number,
         image=str(pulled.image.name),
         rendered=rendered,
         host_files=host_files,
-        record=record,
+        record=record.with_host_files(host_files.checksums, directories),
+        rootfs=prepared.rootfs,
     )
-    return _fill(wanted, now, host), _as_switch(wanted, now, host_files, request)
+    return _fill(next_one, now, host), _as_switch(next_one, now, host_files, request)
 
 
 def _check(now: Current, rendered: Rendered, record: Record) -> None:

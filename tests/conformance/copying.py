@@ -4,6 +4,7 @@
 import json
 import os
 import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,7 @@ class Root:
         """
         policy = self.path / "etc/containers/policy.json"
         done = subprocess.run(
-            ["python3", "-m", "atomic_sys", "--root", self.path, "--policy", policy, *argv],
+            [sys.executable, "-m", "atomic_sys", "--root", self.path, "--policy", policy, *argv],
             capture_output=True,
             check=False,
             cwd=PROJECT,

@@ -11,6 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from atomic_sys.engine.journal import Journal
+from atomic_sys.engine.journal_format import Entry, Header
+from atomic_sys.engine.operations import RemoveTree, SwapLink
+from atomic_sys.model.names import ContainerName
 from tests.support import images, layers, places
 from tests.support.layers import listing
 
@@ -185,6 +189,31 @@ def test_what_cannot_be_put_back_is_still_named(site: Site) -> None:
     site.layout.rename(site.layout.with_name("gone"))
     text = site.atomic("containers", "verify", "--repair", "hello", code=5)
     assert "hello: changed: " in text
+
+
+def test_what_an_interrupted_command_left_is_taken_back_first(site: Site) -> None:
+    """An update died behind the swap: what is verified is what the name leads to without it."""
+    checkouts = "/var/lib/containers/atomic"
+    here = site.root / checkouts.lstrip("/")
+    (here / "hello.1").mkdir()
+    (here / "hello").unlink()
+    (here / "hello").symlink_to("hello.1")
+    steps = (
+        RemoveTree(directory=checkouts, name="hello.1"),
+        SwapLink(directory=checkouts, name="hello", target=f"{checkouts}/hello.0"),
+    )
+    root = os.open(site.root, os.O_PATH | os.O_DIRECTORY)
+    try:
+        journal = Journal(root, checkouts, ContainerName.parse("hello"))
+        journal.begin(Header(what="update"))
+        for step in steps:
+            journal.append(Entry(undo=step))
+        journal.close()
+    finally:
+        os.close(root)
+    assert site.atomic("containers", "verify", "hello") == "hello: as it was installed\n"
+    assert os.readlink(here / "hello").endswith("hello.0")
+    assert not (here / "hello.1").exists()
 
 
 def test_usage(site: Site) -> None:

@@ -52,9 +52,9 @@ json.dump(found, sys.stdout)
 """
 
 
-def snapshot(host: Host) -> dict[str, str]:
-    """Every path of the host that is no noise, with what it is."""
-    asked = json.dumps([ROOTS, NOISE])
+def snapshot(host: Host, roots: Sequence[str] = ROOTS) -> dict[str, str]:
+    """Every path of the host below `roots` that is no noise, with what it is."""
+    asked = json.dumps([list(roots), NOISE])
     listed = host.run(["/usr/bin/python3", "-c", LIST], input=asked, timeout=120).stdout
     return dict(json.loads(listed))
 

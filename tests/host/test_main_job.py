@@ -5,6 +5,7 @@ The tests run in the order of the file, each on what the steps before it made.
 """
 
 import json
+import shlex
 from collections.abc import Iterator, Mapping
 
 import pytest
@@ -18,6 +19,7 @@ from tests.host.signing import vendor
 from tests.host.snapshot import snapshot
 
 pytestmark = pytest.mark.usefixtures("base")
+ROLLED_BACK = 8
 
 
 @pytest.fixture(scope="module")
@@ -103,40 +105,111 @@ def test_images_go_to_the_engine_and_come_back(running: Story) -> None:
     running.type(f"runc exec docker docker rmi {name}")
 
 
-def update_etcd(story: Story, value: str, *expect: int) -> str:
-    done = story.type(f"atomic containers update etcd --settle 2 --set {value}", expect=expect)
+@pytest.fixture(scope="module")
+def working(running: Story) -> Story:
+    """The story with a container in docker that is to be there whatever happens, and with limits
+    that show a failure soon: the runtime waits for READY=1 of a payload that has ended."""
+    image = running.reference("busybox")
+    running.type(f"runc exec docker docker pull --quiet {image}")
+    options = "-d --init --name work --restart always"  # init, since sleep does not heed SIGTERM
+    running.type(f"runc exec docker docker run {options} {image} sleep 3600")
     for name in CHAIN:
-        state = story.host.systemctl_show(f"{name}.service", "ActiveState")
-        assert state == {"ActiveState": "active"}, name
-    assert "is healthy" in scenario.ask_etcd(story)["health"]
-    return done.stdout + done.stderr
-
-
-def test_an_update_of_the_first_and_all_come_back(running: Story) -> None:
-    update_etcd(running, "ETCD_HEARTBEAT_INTERVAL=120", 0)
-    assert running.host.path("/var/lib/containers/atomic/etcd.1").is_dir()
-    assert scenario.run_in_docker(running) == "hello from a container\n"
-
-
-def test_an_update_that_fails_and_all_come_back(running: Story) -> None:
-    # The runtime waits for a payload that has ended, until the unit's time is over.
-    quick = "[Service]\nTimeoutStartSec=8\n"
-    running.host.write("/etc/systemd/system/etcd.service.d/quick.conf", quick)
-    said = update_etcd(running, "ETCD_LISTEN_CLIENT_URLS=nonsense", 8)
-    assert (
-        "Rolling back container etcd to the checkout at /var/lib/containers/atomic/etcd.1" in said
-    )
-    assert scenario.run_in_docker(running) == "hello from a container\n"
-    drop_in = running.host.path("/etc/systemd/system/etcd.service.d/quick.conf")
-    drop_in.unlink()
-    drop_in.parent.rmdir()
+        limits = "[Service]\nTimeoutStartSec=6\nTimeoutStopSec=3\n"
+        running.host.write(f"/etc/systemd/system/{name}.service.d/limits.conf", limits)
     running.host.run(["systemctl", "daemon-reload"])
+    return running
 
 
-def test_after_a_reboot_all_is_up_in_the_same_order(running: Story) -> None:
-    assert_order(scenario.reboot(running))
-    assert "is healthy" in scenario.ask_etcd(running)["health"]
-    assert scenario.run_in_docker(running) == "hello from a container\n"
+def current(story: Story, name: str) -> str:
+    """The deployment that the name leads to."""
+    return story.host.run(["readlink", f"/var/lib/containers/atomic/{name}"]).stdout.strip()
+
+
+def assert_all_work(story: Story) -> None:
+    """The three run, etcd answers, and docker's container, which nobody has started again, does."""
+    for name in CHAIN:
+        state = story.host.systemctl_show(f"{name}.service", "ActiveState", "NeedDaemonReload")
+        assert state == {"ActiveState": "active", "NeedDaemonReload": "no"}, name
+        text = story.host.path(f"/etc/systemd/system/{name}.service").read_bytes()
+        assert text == story.host.path(f"{current(story, name)}/{name}.service").read_bytes()
+    assert "is healthy" in scenario.ask_etcd(story)["health"]
+    assert story.type("runc exec docker docker exec work echo alive").stdout == "alive\n"
+    assert scenario.run_in_docker(story) == "hello from a container\n"
+    assert story.type("systemctl --failed --plain --no-legend").stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("etcd", "ETCD_HEARTBEAT_INTERVAL=120"), ("flannel", "FLANNELD_POLL_SECONDS=4"),
+     ("docker", "DOCKER_OPTIONS=--debug")],
+)  # fmt: skip
+def test_a_link_of_the_chain_is_updated(name: str, value: str, working: Story) -> None:
+    assert_all_work(working)
+    working.type(f"atomic containers update {name} --settle 1 --set {value}")
+    assert current(working, name) == f"/var/lib/containers/atomic/{name}.1"
+    assert_all_work(working)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "probe", "words"),
+    [
+        ("etcd", "ETCD_LISTEN_CLIENT_URLS=nonsense", "etcd.service: its job ", "nonsense"),
+        ("flannel", "FLANNELD_IFACE=none0", "flannel.service: its job ", "none0"),
+        ("docker", "DOCKER_OPTIONS=-H unix:///run/other.sock", "probe health: docker version",
+         "API listen on /run/other.sock"),
+    ],
+)  # fmt: skip
+def test_a_link_of_the_chain_fails_and_rolls_back(
+    name: str, value: str, probe: str, words: str, working: Story
+) -> None:
+    before, assigned = current(working, name), shlex.quote(value)
+    failed = working.type(
+        f"atomic containers update {name} --settle 1 --set {assigned}", expect=[ROLLED_BACK]
+    )
+    line = f"Rolling back container {name} to the checkout at {before}"
+    assert line in failed.stdout.splitlines()
+    assert probe in failed.stderr
+    last_words = quoted(failed.stderr, f"{name}.service")
+    assert any(words in line for line in last_words), failed.stderr
+    # Exactly that run's: the one before the last, which is the old service's.
+    logged = "\n".join(logged_by_run(working, name, -2))
+    assert "\n".join(last_words) in logged
+    assert not any(line in "\n".join(logged_by_run(working, name, -1)) for line in last_words)
+    assert current(working, name) == before
+    assert_all_work(working)
+
+
+def quoted(said: str, unit: str) -> list[str]:
+    """The lines of the unit's journal that a command quotes."""
+    start = f"  {unit}: "
+    return [line.removeprefix(start) for line in said.splitlines() if line.startswith(start)]
+
+
+def logged_by_run(story: Story, name: str, which: int) -> list[str]:
+    """What one run of the unit logged, of those that it had, in their order."""
+    story.host.run(["journalctl", "--sync"])
+    shown = story.host.run(
+        ["journalctl", "--boot", f"--unit={name}", "--output=json", "--all",
+         "--output-fields=_SYSTEMD_INVOCATION_ID,MESSAGE"]
+    ).stdout  # fmt: skip
+    runs: dict[str, list[str]] = {}
+    for entry in map(json.loads, shown.splitlines()):
+        if (run := entry.get("_SYSTEMD_INVOCATION_ID")) is not None:
+            runs.setdefault(run, []).append(entry["MESSAGE"])
+    return list(runs.values())[which]
+
+
+def test_after_a_reboot_all_is_up_in_the_same_order(working: Story) -> None:
+    assert_order(scenario.reboot(working))
+    assert_all_work(working)
+    # Its networks and mounts are the host's: they would be left.
+    working.type("runc exec docker docker rm --force work")
+    for name in CHAIN:
+        drop_in = working.host.path(f"/etc/systemd/system/{name}.service.d/limits.conf")
+        drop_in.unlink()
+        if not list(drop_in.parent.iterdir()):
+            drop_in.parent.rmdir()
+    working.host.run(["systemctl", "daemon-reload"])
 
 
 def test_an_unsigned_image_is_refused_and_leaves_nothing(running: Story) -> None:

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Run a command and kill it just before its N-th change of a file, counted over all its processes.
+"""Run a command and kill it just before its N-th change of a file, counted over all its processes,
+or just before the N-th line that it says on stderr, which with --debug is before an operation.
 
 `strace --inject` counts for each thread alone, so that it never reaches the early calls of a late
 one; this counts all together. Run as a program, for a tracer must wait for every child it has:
-`python -m tests.support.dying N MODE COMMAND...` prints the number of calls that were made, and the
-exit status. With N = 0 nobody dies. Sources: ptrace(2).
+`python -m tests.support.dying N MODE COUNTED COMMAND...` prints the number of calls that were made,
+and the exit status. With N = 0 nobody dies. It needs nothing but Python, so that it can be copied
+to where a command runs. Sources: ptrace(2).
 """
 
 import ctypes
@@ -33,7 +35,7 @@ _CALLS = {
 _CHANGES = frozenset(_CALLS.values())
 _WRITES = frozenset((_CALLS["write"], _CALLS["writev"]))
 _OPEN, _OPENAT = 2, 257
-_LAST_STANDARD = 2  # a write to the standard streams changes no file
+_STDERR = _LAST_STANDARD = 2  # a write to the standard streams changes no file
 _TRACEME, _SYSCALL, _SETOPTIONS, _SYSCALL_INFO = 0, 24, 0x4200, 0x420E
 _OPTIONS = 0x1 | 0x2 | 0x4 | 0x8 | 0x10 | 0x100000  # SYSGOOD, all children, exec, EXITKILL
 _SYSCALL_STOP = signal.SIGTRAP | 0x80
@@ -53,23 +55,35 @@ class Death(Enum):
     ALL = "all"
 
 
+class Counted(Enum):
+    """What is counted: changes of files by all, or lines that the first process says."""
+
+    CHANGES = "changes"
+    LINES = "lines"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ending:
-    """How many changes were begun, and how the command ended (minus a signal's number)."""
+    """How many calls were begun, and how the command ended (minus a signal's number)."""
 
     calls: int
     code: int
 
 
 def run(argv: Sequence[str], at: int, death: Death, environment: Mapping[str, str]) -> Ending:
-    """Run the command, killed before its call number `at`. Raises CalledProcessError,
+    """Run the command, killed before its change number `at`. Raises CalledProcessError,
     TimeoutExpired when somebody waits for the dead."""
     done = subprocess.run(
-        [sys.executable, __file__, str(at), death.value, *argv],
+        [sys.executable, __file__, str(at), death.value, Counted.CHANGES.value, *argv],
         timeout=_PATIENCE, env=dict(environment), stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE, check=True, text=True,
     )  # fmt: skip
-    calls, code = done.stdout.split()[-2:]
+    return ending(done.stdout)
+
+
+def ending(said: str) -> Ending:
+    """What the program printed."""
+    calls, code = said.split()[-2:]
     return Ending(calls=int(calls), code=int(code))
 
 
@@ -92,9 +106,10 @@ def _become(argv: Sequence[str]) -> NoReturn:
 class Tracer:
     """Leads the processes from call to call."""
 
-    def __init__(self, argv: Sequence[str], at: int, death: Death) -> None:
+    def __init__(self, argv: Sequence[str], at: int, death: Death, counted: Counted) -> None:
         self.at = at
         self.death = death
+        self.counted = counted
         self.calls = 0
         self.code = 0
         self.tracees: set[int] = set()
@@ -141,7 +156,13 @@ class Tracer:
             _ptrace(_SYSCALL_INFO, pid, _INFO_SIZE, info)
         except ProcessLookupError:
             return
-        if info.raw[0] == _ENTRY and _is_change(*struct.unpack_from("=4Q", info.raw, 24)):
+        call = struct.unpack_from("=4Q", info.raw, 24)
+        match self.counted:
+            case Counted.CHANGES:
+                counts = _is_change(*call)
+            case Counted.LINES:
+                counts = pid == self.first and call[:2] == (_CALLS["write"], _STDERR)
+        if info.raw[0] == _ENTRY and counts:
             self.calls += 1
             if self.calls == self.at:
                 for victim in (pid,) if self.death is Death.ONE else tuple(self.tracees):
@@ -159,7 +180,7 @@ def main(argv: Sequence[str]) -> None:
     """The program."""
     if platform.machine() != "x86_64":
         sys.exit("the numbers of the system calls are those of x86-64")
-    tracer = Tracer(argv[2:], int(argv[0]), Death(argv[1]))
+    tracer = Tracer(argv[3:], int(argv[0]), Death(argv[1]), Counted(argv[2]))
     tracer.trace()
     sys.stdout.write(f"{tracer.calls} {tracer.code}\n")
 

@@ -19,7 +19,8 @@ Tree: TypeAlias = dict[Path, Inode]
 class Ambiguous(Exception):
     """An image in which links of lower layers make one file of two of a layer's entries.
 
-    Which of them is meant depends on their order, and the specification says nothing about it.
+    Which of them is meant depends on their order, and the specification forbids such layers: names
+    are unique in them.
     """
 
 
@@ -43,43 +44,55 @@ class Changeset:
             e.path for e in layer if e.inode is not None and e.inode.kind == "directory"
         }
         self.names: dict[Path, Path] = {}  # of what this layer has brought, by where that is
+        self.followed: set[Path] = set()  # links of lower layers
 
     def apply(self) -> None:
         """Whiteouts first, wherever in the archive they are; then the entries in their order.
 
-        What lower layers' links lead to may be in this layer, so what is behind links comes last.
+        What lower layers' links lead to may be in this layer, so what is behind links comes last,
+        in the order of names.
         """
         self.refuse_contradictions()
         inodes = self.inodes()
         self.remove()
-        behind = [self.is_behind_link(entry.path) for entry in self.layer]
-        for late in (False, True):
-            for entry, inode, is_late in zip(self.layer, inodes, behind, strict=True):
-                if is_late == late:
-                    self.add(entry, inode)
+        direct: list[tuple[Entry, Inode | None]] = []
+        behind: list[tuple[Entry, Inode | None]] = []
+        for entry, inode in zip(self.layer, inodes, strict=True):
+            (behind if self.is_behind_link(entry) else direct).append((entry, inode))
+        for entry, inode in (*direct, *sorted(behind, key=lambda pair: pair[0].path)):
+            self.add(entry, inode)
 
     def inodes(self) -> list[Inode | None]:
         """What each entry is.
 
         The target of a hard link is looked for among the entries before it, then in the layers
-        below, then among the entries behind it. Raises Refused.
+        below, then among the entries behind it; a special file of the layer is found at once.
+        Raises Refused.
         """
         own: dict[Path, Inode] = {}
+        special = {
+            path: entry.inode
+            for path, entry in self.last.items()
+            if entry.inode is not None and entry.inode.kind == "special"
+        }
         found: list[Inode | None] = []
         for entry in self.layer:
             inode = entry.inode
             if entry.hard_link is not None:
-                inode = own.get(entry.hard_link) or self.below(entry.hard_link)
+                target = entry.hard_link
+                inode = own.get(target) or special.get(target) or self.below(target)
             if inode is not None and inode.kind != "directory":
                 own[entry.path] = inode
             found.append(inode)
         links = [(at, e.path, e.hard_link) for at, e in enumerate(self.layer) if e.hard_link]
         waiting = [link for link in links if found[link[0]] is None]
+        if any(self.last[path] is not self.layer[at] for at, path, _ in waiting):
+            raise Ambiguous(f"{waiting}: one of them has its name from a later entry")
         while known := [link for link in waiting if link[2] in own]:
             for at, path, target in known:
                 found[at] = own.setdefault(path, own[target])
             waiting = [link for link in waiting if link not in known]
-        if any(self.last[path] is self.layer[at] for at, path, _ in waiting):
+        if waiting:
             raise Refused(f"{waiting} are hard links to nothing")
         return found
 
@@ -100,9 +113,10 @@ class Changeset:
         if both := directories & leaves:
             raise Refused(f"{both} are directories and something else at once")
 
-    def is_behind_link(self, path: Path) -> bool:
+    def is_behind_link(self, entry: Entry) -> bool:
         """Whether a directory on the way is a link in the lower layers, and stays one."""
-        ways = [path[:depth] for depth in range(1, len(path))]
+        path = entry.path if entry.opaque else entry.path[:-1]
+        ways = [path[:depth] for depth in range(1, len(path) + 1)]
         links = [way for way in ways if way in self.tree and self.tree[way].kind == "symlink"]
         return any(way not in self.directories for way in links)
 
@@ -144,8 +158,7 @@ class Changeset:
         if entry.whiteout or entry.opaque:
             self.directory(entry.path if entry.opaque else entry.path[:-1])
             return
-        if inode is None:  # a hard link to nothing, of a name that another entry has later
-            return
+        assert inode is not None
         if inode.kind == "directory":
             place = self.directory(entry.path)
             self.name(place, entry.path)
@@ -189,6 +202,7 @@ class Changeset:
             if inode is not None and inode.kind == "symlink":
                 real = None if path[:depth] in self.directories else resolve(self.tree, place)
                 if real is not None and self.tree[real].kind == "directory":
+                    self.followed.add(place)
                     here = real
                     continue
             if inode is None or inode.kind != "directory":
@@ -200,8 +214,8 @@ class Changeset:
     def clear(self, path: Path) -> None:
         """Remove whatever is there, with all below it."""
         for found in [p for p in self.tree if p == path or is_below(p, path)]:
-            if found != path and found in self.names:
-                raise Ambiguous(f"{found} is brought and removed by one layer")
+            if found in self.followed or (found != path and found in self.names):
+                raise Ambiguous(f"{found} is needed and removed by one layer")
             del self.tree[found]
 
 

@@ -58,13 +58,17 @@ def test_top_help_lists_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
         assert (f"  {verb.words} " in out and verb.summary in out) is not verb.hidden
 
 
+MAKE_ROOM = "make room, for example with `atomic images prune`"
+
+
 @pytest.mark.parametrize(
     ("error", "code", "text"),
     [
         (NotFound("no such image", hint="pull it"), 4, "atomic: a: no such image\nhint: pull it\n"),
         (Rejected("no\x1b[31m key"), 6, "atomic: a: no\\x1b[31m key\n"),
         (Busy("in use"), 7, "atomic: a: in use\n"),
-        (FileNotFoundError(2, "No such file", "/x\n"), 1, "atomic: a: /x\\n: No such file\n"),
+        (FileNotFoundError(2, "No such file", "/x\n"), 1, "atomic: a: b: /x\\n: No such file\n"),
+        (OSError(28, "full", "x"), 1, f"atomic: a: b: full\nhint: {MAKE_ROOM}\n"),
         (KeyboardInterrupt(), 130, "atomic: interrupted\n"),
     ],
 )

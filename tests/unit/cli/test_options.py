@@ -57,6 +57,7 @@ def test_all_options_of_an_installation(asked: list[Install]) -> None:
     (request,) = asked
     assert (request.start, request.enable, request.dry_run) == (True, False, True)
     assert request.runtime == "/usr/bin/crun"
+    assert request.rootfs is None
     drop_in = (
         "[Unit]\nAfter=a.service\nAfter=b.target\nBefore=c.service\nRequires=d.service\n"
         "Wants=e.service\n"
@@ -69,7 +70,7 @@ def test_all_options_of_an_installation(asked: list[Install]) -> None:
     [
         ("--user", "--user is not supported yet"),
         ("--user --system", "--system and --user exclude each other"),
-        ("--rootfs /x", "--rootfs is not supported yet"),
+        ("--rootfs=", "--rootfs: the path is empty"),
         ("--storage docker", "The storage backend 'docker' is not available."),
         ("--system-package maybe", "Invalid --system-package mode.  Accepted values: 'auto', "),
         ("--system-package=build", "--system-package=build: no packages are built"),
@@ -181,3 +182,20 @@ def test_deletions_that_say_too_little_or_too_much(
 
 def _not_reached(*_: object, **__: object) -> None:
     pytest.fail("it was opened")
+
+
+@pytest.mark.parametrize(
+    ("typed", "path"),
+    [("/srv/x", "/srv/x"), ("//srv/./x/", "/srv/x"), ("x", f"{os.getcwd()}/x")],
+)
+def test_the_directory_of_rootfs(typed: str, path: str, asked: list[Install]) -> None:
+    run(["install", "--rootfs", typed, "etcd"])
+    assert asked[0].rootfs == path
+
+
+def test_a_directory_in_another_root_is_absolute(
+    asked: list[Install], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["--root", str(tmp_path), "install", "--rootfs=x", "etcd"]) == ExitCode.USAGE
+    assert "--rootfs x: not an absolute path" in capsys.readouterr().err
+    assert asked == []

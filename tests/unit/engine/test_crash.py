@@ -10,10 +10,11 @@ from types import FrameType
 
 import pytest
 
+from atomic_sys.engine import recover as recover_module
 from atomic_sys.engine.apply import apply, finish
 from atomic_sys.engine.journal_format import Entry, Header
 from atomic_sys.engine.observe import Installed
-from atomic_sys.engine.operations import Disable, Plan, RemoveTree
+from atomic_sys.engine.operations import Disable, Plan, RemoveFile, RemoveTree, Stop, SwapLink
 from atomic_sys.engine.recover import recover
 from atomic_sys.engine.steps import Tools
 from atomic_sys.errors import AtomicSysError
@@ -111,20 +112,76 @@ def test_an_uninstallation_is_finished_or_has_not_begun(root: Path) -> None:
     assert finished > 10
 
 
-def test_what_runs_is_stopped_before_its_files_go(root: Path) -> None:
+STOPPED = ["stop etcd.service", "reset-failed etcd.service"]
+STARTED = ["reset-failed etcd.service", "start etcd.service"]
+
+
+@pytest.mark.parametrize(
+    ("mounted", "before", "calls"),
+    [
+        (True, None, STOPPED),  # the name leads nowhere afterwards
+        (True, "/var/lib/containers/atomic/etcd.1", [*STOPPED, *STARTED]),
+        (False, "/var/lib/containers/atomic/etcd.1", []),  # it runs from the old one
+    ],
+)
+def test_what_runs_from_it_is_stopped_before_its_files_go(
+    mounted: bool,  # noqa: FBT001 - a parameter of a test
+    before: str | None,
+    calls: list[str],
+    root: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     manager = FakeManager(root)
+    roots = frozenset({f"{DEPLOYMENT}/rootfs".encode()} if mounted else {b"/"})
+    monkeypatch.setattr(recover_module, "mounted_roots", lambda: roots)
+    directory, _, name = DEPLOYMENT.rpartition("/")
     with tools_for(root, manager) as tools:
         journal = journal_of(tools.root)
         journal.begin(Header(what="install"))
-        directory, _, name = DEPLOYMENT.rpartition("/")
         journal.append(Entry(undo=RemoveTree(directory=directory, name=name)))
+        if before is not None:
+            swap = SwapLink(directory=directory, name="etcd", target=before)
+            journal.append(Entry(undo=swap))
         journal.close()
         etcd = Installed(
             name=ContainerName.parse("etcd"), deployment=DEPLOYMENT, preinstalled=False,
             record=record(),
         )  # fmt: skip
         assert recover(journal, tools, etcd) == "install"
-    assert manager.calls == ["stop etcd.service", "reset-failed etcd.service"]
+    assert manager.calls == calls
+
+
+def test_who_interrupts_the_stop_of_an_uninstallation_keeps_the_container(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manager = FakeManager(root)
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(manager, "reset_failed", interrupted)
+    running = ("etcd.service", "flannel.service")
+    stop = Stop(unit="etcd.service", container="etcd", runtime="", again=running)
+    with tools_for(root, manager) as tools:
+        before = listing(root)
+        with pytest.raises(KeyboardInterrupt):
+            finish((stop, Disable(unit="etcd.service")), tools, journal_of(tools.root), "uninstall")
+        monkeypatch.undo()
+        recover(journal_of(tools.root), tools, None)  # nobody could start it while that was broken
+    assert manager.calls[0] == "stop etcd.service"
+    assert manager.calls[-1] == "start flannel.service"
+    assert listing(root) == before
+
+
+def test_a_unit_that_systemd_read_unasked_is_forgotten(root: Path) -> None:
+    manager = FakeManager(root)
+    with tools_for(root, manager) as tools:
+        journal = journal_of(tools.root)
+        journal.begin(Header(what="install"))
+        journal.append(Entry(undo=RemoveFile(path="/etc/systemd/system/etcd.service")))
+        journal.close()
+        recover(journal, tools, None)
+    assert manager.calls == ["reload"]
 
 
 def test_what_cannot_be_taken_back_yet_is_tried_again(root: Path) -> None:

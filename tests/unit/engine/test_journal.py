@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """A journal: read as it was written, whatever its last line looks like, and never half-believed."""
 
+import errno
 import os
 import typing
 from pathlib import Path
 
 import pytest
 
+from atomic_sys.engine import journal as journal_module
 from atomic_sys.engine import journal_format
 from atomic_sys.engine.journal import names
 from atomic_sys.engine.journal_format import (
@@ -127,6 +129,7 @@ def test_a_journal_is_there_from_its_beginning_to_its_end(tmp_path: Path) -> Non
     (root / "etc/secret").chmod(0o640)
     (root / "etc/link").symlink_to("secret")
     fd, etc = os.open(root, os.O_RDONLY), os.open(root / "etc", os.O_RDONLY)
+    secret = os.open(root / "etc/secret", os.O_RDONLY)
     try:
         journal = journal_of(fd)
         assert journal.read() is None
@@ -135,9 +138,8 @@ def test_a_journal_is_there_from_its_beginning_to_its_end(tmp_path: Path) -> Non
         journal.append(Entry(undo=UNDO[0]))
         backup = journal.back_up(etc, "secret")
         assert (backup.mode, backup.copy, backup.target) == (0o640, "1", None)
-        with journal.backup("1") as copy:
-            assert os.fstat(copy).st_mode & 0o777 == 0o600
-            assert os.read(copy, 200_000) == b"x" * 100_000
+        with journal.backup("1") as kept:  # the very file, which takes no room
+            assert os.path.sameopenfile(kept, secret)
         assert journal.back_up(etc, "link").target == "secret"
         again = journal_of(fd)
         assert again.read() == Recorded(header=HEADER, entries=(Entry(undo=UNDO[0]),))
@@ -148,8 +150,50 @@ def test_a_journal_is_there_from_its_beginning_to_its_end(tmp_path: Path) -> Non
         again.begin(HEADER)
         again.end()
     finally:
+        for opened in (fd, etc, secret):
+            os.close(opened)
+
+
+def test_what_cannot_be_linked_is_copied_for_root_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = make_root(tmp_path)
+    (root / "etc/secret").write_bytes(b"x" * 100_000)
+
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError("no hard links here")
+
+    monkeypatch.setattr(os, "link", refused)
+    fd, etc = os.open(root, os.O_RDONLY), os.open(root / "etc", os.O_RDONLY)
+    try:
+        journal = journal_of(fd)
+        journal.begin(HEADER)
+        assert journal.back_up(etc, "secret").copy == "1"
+        with journal.backup("1") as copy:
+            assert os.fstat(copy).st_mode & 0o777 == 0o600
+            assert os.read(copy, 200_000) == b"x" * 100_000
+        journal.close()
+    finally:
         os.close(fd)
         os.close(etc)
+
+
+def test_a_journal_that_cannot_be_written_has_not_begun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = make_root(tmp_path)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(journal_module, "write_file", full)
+    fd = os.open(root, os.O_RDONLY)
+    try:
+        with pytest.raises(OSError, match="No space left"):
+            journal_of(fd).begin(HEADER)
+        assert names(fd, "/var/lib/containers/atomic") == ()
+    finally:
+        os.close(fd)
 
 
 def test_a_damaged_journal_says_what_to_do(tmp_path: Path) -> None:

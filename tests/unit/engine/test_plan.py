@@ -81,6 +81,14 @@ def test_an_installation_has_its_order() -> None:
     ]
 
 
+def test_files_elsewhere_are_linked_to_and_not_checked_out() -> None:
+    rendered = render(shapes.request(shapes.ETCD))
+    plan = plan_install(wanted(rendered, rootfs="/srv/etcd"), PATHS, free())
+    said = [step.describe() for step in plan]
+    assert said[1] == "point /var/lib/containers/atomic/etcd.0/rootfs to /srv/etcd"
+    assert not any("check out" in line for line in said)
+
+
 def test_not_enabled_still_reloads_and_does_not_start() -> None:
     plan = plan_install(
         wanted(render(shapes.request(shapes.HELLO, user_values={"RECEIVER": "x"})), enable=False),

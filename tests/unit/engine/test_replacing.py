@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What is replaced or removed comes back as it was: content, mode, owner, and where a link led."""
 
+import errno
 import os
 from pathlib import Path
 
@@ -43,8 +44,16 @@ UPDATE: Plan = (
 )
 
 
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
+def no_links(*_: object, **__: object) -> None:
+    """As os.link() where the journal is on another file system."""
+    raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+
+
+@pytest.fixture(params=["linked", "copied"])
+def root(tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A root whose files the journal keeps under another name, or as copies."""
+    if request.param == "copied":
+        monkeypatch.setattr(os, "link", no_links)
     root = make_root(tmp_path)
     (root / "etc/secret").write_bytes(b"x" * 3_000_000)
     (root / "etc/secret").chmod(0o640)

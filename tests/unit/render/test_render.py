@@ -154,6 +154,23 @@ def test_a_remote_root() -> None:
     assert config_of(wanted)["root"] == {"path": "/srv/x/rootfs", "readonly": True}
 
 
+@pytest.mark.parametrize(
+    ("path", "written"),
+    [("/srv/x", "/srv/x"), ("/srv/a b", '"/srv/a b"'), ("/srv/100%", "/srv/100%%")],
+)
+def test_the_unit_waits_for_a_remote_root(path: str, written: str) -> None:
+    plain = request(ETCD)
+    unit = render(replace(plain, remote_rootfs=path)).unit
+    before = render(plain).unit
+    assert before is not None
+    assert unit == f"{before.rstrip()}\n\n[Unit]\nRequiresMountsFor={written}\n"
+
+
+def test_a_remote_root_that_no_unit_can_name() -> None:
+    with pytest.raises(TemplateError, match="control character"):
+        render(replace(request(ETCD), remote_rootfs="/srv/a\n[Service]"))
+
+
 def test_state_with_values_filled_in() -> None:
     files = {
         "manifest.json": b'{"state": ["$STATE_DIRECTORY/$NAME", "/srv/x"]}',

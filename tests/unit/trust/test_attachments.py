@@ -39,6 +39,12 @@ def test_there_and_back() -> None:
     assert len(json.loads(image.config)["rootfs"]["diff_ids"]) == 2
 
 
+def test_more_than_anybody_reads() -> None:
+    build_image([ONE] * MAX_SIGNATURES)
+    with pytest.raises(InvalidAttachments, match="which nobody reads"):
+        build_image([ONE] * (MAX_SIGNATURES + 1))
+
+
 def changed(**fields: Any) -> bytes:
     return json.dumps(json.loads(build_image([ONE]).manifest) | fields).encode()
 

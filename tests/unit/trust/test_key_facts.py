@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Keys as people want to see them, and the places where one should be."""
 
+import base64
 import json
+from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -25,6 +28,7 @@ from atomic_sys.trust.requirements import (
     SignedBy,
     identity_json,
 )
+from tests.support.sigstore import NOW, authority, new_key, public_pem
 
 KEY = OpenPgpKey(fingerprint="AAAA", users=("A <a@x>",), expires=1609502400, flaw="expired")
 
@@ -60,6 +64,57 @@ def test_no_keys_at_all() -> None:
     (fact,) = found(signed_by(KeyData(b"x")))
     assert (fact.source, fact.fingerprint) == ("keyData", None)
     assert found(Reject()) == ()
+
+
+PUBLIC = public_pem(new_key())
+ROOT = authority("The Root")
+SIGSTORE = {"type": "sigstoreSigned"}
+FILES = {"/key": PUBLIC, "/ca": ROOT.pem, "/junk": b"junk"}
+
+
+def in_policy(**fields: Any) -> list[tuple[str, str | None, str | None]]:
+    """Source, owner, and flaw of each key of a requirement; a sound one has a fingerprint."""
+    document = json.dumps({"default": [SIGSTORE | fields]}).encode()
+    (requirement,) = parse(document, "p").default
+    listed = facts(requirement, FILES.__getitem__, lambda _: ())
+    for one in listed:
+        no_key = one.flaw is not None or one.source in ("fulcio", "pki")
+        assert (one.fingerprint is None) is no_key
+    return [(one.source, one.owner, one.flaw) for one in listed]
+
+
+def test_keys_of_sigstore() -> None:
+    found = in_policy(keyPaths=["/key", "/junk"], rekorPublicKeyPath="/key")
+    good = ("/key", None, None)
+    assert found == [good, ("/junk", None, "/junk is not in PEM format"), good]
+    encoded = base64.b64encode(PUBLIC).decode()
+    assert in_policy(keyDatas=[encoded] * 2) == [("keyDatas[0]", None, None),
+                                                  ("keyDatas[1]", None, None)]  # fmt: skip
+
+
+def test_certificates_of_sigstore() -> None:
+    """Whoever the certificates must name stands beside them: that is who is trusted."""
+    fulcio = {"caPath": "/ca", "oidcIssuer": "https://o.example", "subjectEmail": "a@x"}
+    assert in_policy(fulcio=fulcio, rekorPublicKeyPath="/key") == [
+        ("/ca", "CN=The Root", None), ("fulcio", "a@x", None), ("/key", None, None)
+    ]  # fmt: skip
+    pki = {"caRootsPath": "/ca", "caIntermediatesPath": "/junk", "subjectHostname": "h.example"}
+    root, junk, subject = in_policy(pki=pki)
+    assert (root, subject) == (("/ca", "CN=The Root", None), ("pki", "h.example", None))
+    assert junk[2] is not None
+    del pki["caIntermediatesPath"]
+    assert in_policy(pki=pki | {"subjectEmail": "a@x"}) == [
+        root, ("pki", "a@x", None), ("pki", "h.example", None)
+    ]  # fmt: skip
+
+
+def test_an_expiry_is_that_of_the_certificate() -> None:
+    document = {"caRootsPath": "/ca", "subjectEmail": "a@x"}
+    (requirement,) = parse(
+        json.dumps({"default": [SIGSTORE | {"pki": document}]}).encode(), "p"
+    ).default
+    listed = facts(requirement, FILES.__getitem__, lambda _: ())
+    assert listed[0].expires == int((NOW + timedelta(days=1)).timestamp())
 
 
 @pytest.mark.parametrize(

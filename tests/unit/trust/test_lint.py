@@ -9,7 +9,7 @@ import pytest
 
 from atomic_sys.trust.key_facts import KeyFact
 from atomic_sys.trust.lint import RULES, Finding, Place, Severity, lint
-from atomic_sys.trust.lint_keys import Demand
+from atomic_sys.trust.lint_keys import Demand, shared
 from atomic_sys.trust.lookaside import parse as parse_lookaside
 from atomic_sys.trust.policy import parse
 from atomic_sys.trust.requirements import Requirements, SignedBy, SigstoreSigned
@@ -149,6 +149,13 @@ def test_finding(rule: str, transports: dict[str, Any], more: dict[str, Any]) ->
 )  # fmt: skip
 def test_nothing_to_find(transports: dict[str, Any], more: dict[str, Any]) -> None:
     assert findings(transports, **more) == ()
+
+
+def test_signatures_of_different_keys_are_two() -> None:
+    (requirement,) = parse(json.dumps({"default": [GPG]}).encode(), "p").default
+    one, other = (Demand(requirement=requirement, keys=(KEYS[key],)) for key in ("good", "late"))
+    assert list(shared((one, other))) == []
+    assert len(list(shared((one, other, one)))) == 1
 
 
 def test_every_rule_has_a_name_of_its_own() -> None:
