@@ -24,7 +24,8 @@ from atomic_sys.host import Host
 from atomic_sys.model.names import ContainerName
 from atomic_sys.render.values import parse_assignments
 from atomic_sys.verbs.switching import DEFAULT_SETTLE
-from atomic_sys.verbs.update import Status, Update, UpdateResult, update, update_all
+from atomic_sys.verbs.update import Status, Update, UpdateResult, update
+from atomic_sys.verbs.update_all import update_all
 
 _COLUMNS = (
     Column(title="Container"),

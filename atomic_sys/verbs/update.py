@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """`atomic containers update NAME`: ask the source, fill a new deployment, switch, and watch."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
@@ -275,24 +275,3 @@ def _as_switch(wanted: Wanted, now: Current, host_files: HostFilePlan, request: 
         running=now.running,
         settle=request.settle,
     )
-
-
-def update_all(request: Update, host: Host, report: Report) -> Iterator[UpdateResult]:
-    """Update every container, one after the other; a failure of one does not stop the others."""
-    careful = replace(request, careful=True)
-    for found in installed(host.root, host.paths):
-        if found.preinstalled:
-            continue
-        before = "" if found.record is None else found.record.revision
-        try:
-            yield update(found.name, careful, host, report)
-        except (AtomicSysError, OSError) as error:
-            rolled_back = isinstance(error, RolledBack)
-            yield UpdateResult(
-                name=found.name,
-                status=Status.FAILED if rolled_back else Status.UNKNOWN,
-                before=before,
-                after=before,
-                latest="",
-                reason=str(error),
-            )
