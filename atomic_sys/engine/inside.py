@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 
+from atomic_sys.engine.interrupts import held
 from atomic_sys.errors import AtomicSysError
 from atomic_sys.fs.process import clean_environment
 
@@ -36,28 +37,32 @@ def execute(runtime: str, container: str, command: Sequence[str], limit: float) 
 
     Raises Failed otherwise. An interrupt ends the command too.
     """
-    with tempfile.TemporaryDirectory(prefix="atomic-exec.") as directory:
+    tail = _Tail()
+    with tempfile.TemporaryDirectory(prefix="atomic-exec.") as directory, held() as hold:
         pid_file = os.path.join(directory, "pid")
-        try:
-            child = subprocess.Popen(
-                [runtime, "exec", "--pid-file", pid_file, container, *command],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                env=clean_environment(),
-            )
-        except OSError as error:
-            raise Failed(f"cannot run {runtime}: {error.strerror}") from error
-        tail = _Tail()
-        with child:
+        with _started([runtime, "exec", "--pid-file", pid_file, container, *command]) as child:
             try:
-                in_time = _follow(child, tail, time.monotonic() + limit)
+                with hold.let_through():
+                    in_time = _follow(child, tail, time.monotonic() + limit)
             finally:
                 _end(child, pid_file)
     if not in_time:
         raise tail.failure(f"took longer than {limit:g} seconds")
     if child.returncode != 0:
         raise tail.failure(f"exit status {child.returncode}")
+
+
+def _started(argv: Sequence[str]) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env=clean_environment(),
+        )
+    except OSError as error:
+        raise Failed(f"cannot run {argv[0]}: {error.strerror}") from error
 
 
 class _Tail:
