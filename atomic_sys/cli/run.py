@@ -44,6 +44,8 @@ def run(arguments: argparse.Namespace, options: GlobalOptions) -> int:
         )
     with open_host(options, source_credentials=arguments.src_creds) as host:
         name = running.container_or_image(arguments.name, host)
+        if name is None and not arguments.command:
+            name = running.container_of_image(arguments.name, host)
         if name is None:
             return _image(arguments, host)
         if arguments.set or arguments.runtime:
