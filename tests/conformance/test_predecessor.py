@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from tests.support import images, places
+from tests.support.predecessor import CHECKOUTS, age
 
 pytestmark = pytest.mark.conformance
-CHECKOUTS = "var/lib/containers/atomic"
 MANIFEST = {
     "defaultValues": {"GREETING": "hi", "OTHER": "old default"},
     "installedFilesTemplate": ["/etc/hello.conf"],
@@ -31,9 +31,6 @@ NEW = OLD | {
     ).encode(),
     "hostfs/etc/hello.conf": b"new: $GREETING, $OTHER, $STATE_DIRECTORY\n",
 }
-# What this program adds to the record, to the deployment and to the store.
-OURS = ("user-values", "installed-directories", "source", "signers", "verdict", "health",
-        "data-version", "state", "hooks", "checksums")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,23 +67,6 @@ class Site:
         return os.readlink(self.root / CHECKOUTS / "hello").rpartition("/")[2]
 
 
-def age(site: Site) -> None:
-    """Make what this program has installed into what the predecessor would have."""
-    deployment = site.root / CHECKOUTS / "hello.0"
-    info = deployment / "info"
-    record = {key: value for key, value in json.loads(info.read_text()).items() if key not in OURS}
-    refs = site.root / CHECKOUTS / ".storage/ostree/refs/heads"
-    (named,) = (
-        ref for ref in (refs / "ociimage").iterdir() if ":" in ref.name or "_3A" in ref.name
-    )
-    record["ostree-commit"] = named.read_text().strip()  # of the manifest, not of the files
-    record["created"] = float(record["created"]) + 0.25
-    info.write_text(json.dumps(record))
-    shutil.rmtree(refs / "ocirootfs")
-    (deployment / "host-files.json").unlink()
-    shutil.rmtree(deployment / "host-files")
-
-
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[Site]:
     made = Site(host=places.Place.make(tmp_path / "root"), layout=tmp_path / "hello")
@@ -96,7 +76,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
     made.publish(OLD)
     values = ("--set=GREETING=mine", "--set=STATE_DIRECTORY=/srv")
     made.atomic("install", "--system", *values, f"oci:{made.layout}")
-    age(made)
+    age(made.root, "hello")
     yield made
 
 
