@@ -74,6 +74,8 @@ bench: venv
 	$(VENV)/bin/python -m benchmarks.startup
 	$(VENV)/bin/python -m benchmarks.trust
 	$(VENV)/bin/python -m benchmarks.fsck
+	$(VENV)/bin/python -m benchmarks.containers_list
+	$(VENV)/bin/python -m benchmarks.protection
 	$(VENV)/bin/python -m benchmarks.pull_bars
 	$(VENV)/bin/python -m benchmarks.pull
 
@@ -88,6 +90,8 @@ install:
 	    $(if $(DESTDIR),--root $(DESTDIR) --ignore-installed) --prefix $(PREFIX) .
 	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system/sysinit.target.wants
 	ln -sf ../atomic-sys-recover.service $(DESTDIR)$(PREFIX)/lib/systemd/system/sysinit.target.wants/
+	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system/multi-user.target.wants
+	ln -sf ../atomic-sys-protect.service $(DESTDIR)$(PREFIX)/lib/systemd/system/multi-user.target.wants/
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .apt.log

@@ -111,6 +111,8 @@ def hint_of(error: Exception) -> str | None:
 
 def printable(text: str) -> str:
     """The text with control characters and lone surrogates escaped, fit for a terminal or a log."""
+    if text.isprintable():  # nearly always, and much quicker
+        return text
     return "".join(
         c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode("ascii")
         for c in text

@@ -6,7 +6,7 @@ Everything is made when it is first asked for, since most verbs need little of i
 
 import contextlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Self
@@ -28,7 +28,7 @@ if TYPE_CHECKING:  # the rooms are entered where they are needed: each takes 10 
     from atomic_sys.image.http import Http
     from atomic_sys.image.registries_conf import Registries
     from atomic_sys.store.store import Store
-    from atomic_sys.systemd.manager import Manager
+    from atomic_sys.systemd.manager import Manager, UnitState
     from atomic_sys.trust.files import LoadedPolicy
     from atomic_sys.trust.gpg import GpgVerifier
     from atomic_sys.trust.lookaside import LookasideConfig
@@ -244,12 +244,35 @@ class Host:
     @cached_property
     def manager(self) -> "Manager":
         """systemd: the running one when it is that of the root, else the root's files."""
-        from atomic_sys.systemd import dbus
-        from atomic_sys.systemd.offline import OfflineManager, is_online
+        if self._is_online:
+            from atomic_sys.systemd import dbus
 
-        if is_online(self.options.root, self.environment):
             return dbus.connect()
+        from atomic_sys.systemd.offline import OfflineManager
+
         return OfflineManager(self.options.root)
+
+    @cached_property
+    def _is_online(self) -> bool:
+        from atomic_sys.systemd.offline import is_online
+
+        return is_online(self.options.root, self.environment)
+
+    def unit_states(self, units: Sequence[str]) -> "Mapping[str, UnitState]":
+        """As Manager.states(), for who asks nothing else. Raises SystemdError."""
+        if not self._is_online:
+            return self.manager.states(units)
+        from atomic_sys.systemd import query
+
+        return query.states(units)
+
+    def unit_file_states(self, units: Sequence[str]) -> Mapping[str, str | None]:
+        """As Manager.unit_file_state(), of many units at once. Raises SystemdError."""
+        if not self._is_online:
+            return {unit: self.manager.unit_file_state(unit) for unit in units}
+        from atomic_sys.systemd import query
+
+        return query.file_states(units)
 
     @property
     def platform(self) -> Platform:

@@ -15,8 +15,10 @@ SIZE = "6G"  # sparse: only what is written takes space
 
 
 @contextlib.contextmanager
-def fresh(directory: Path) -> Iterator[Path]:
+def fresh(directory: Path, features: str = "") -> Iterator[Path]:
     """The mount point of a new, empty file system, whose file is in the directory.
+
+    `features` are those of mke2fs(8) `-O` that it has besides its usual ones.
 
     Raises CalledProcessError.
     """
@@ -24,7 +26,9 @@ def fresh(directory: Path) -> Iterator[Path]:
         image, mounted = Path(scratch, "image"), Path(scratch, "mounted")
         mounted.mkdir()
         _run("truncate", "-s", SIZE, image)
-        _run("mke2fs", "-q", "-t", "ext4", "-m", "0", image)
+        _run(
+            "mke2fs", "-q", "-t", "ext4", "-m", "0", *(("-O", features) if features else ()), image
+        )
         argv = ["losetup", "--find", "--show", "--direct-io=on", str(image)]
         device = subprocess.run(argv, check=True, capture_output=True, text=True).stdout.strip()
         try:

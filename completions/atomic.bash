@@ -59,6 +59,7 @@ _atomic_options() {
     'containers deployments') echo '-h --help --json' ;;
     'containers hold' | 'containers unhold') echo '-h --help --lock-timeout' ;;
     'containers recover') echo '-h --help --lock-timeout' ;;
+    'containers protect') echo '-h --help --json --lock-timeout' ;;
     'containers delete') echo '-h --help -a --all --purge -f --force --storage --lock-timeout' ;;
     'images info' | 'images version') echo '-h --help --storage --json' ;;
     'images inspect' | 'images help') echo '-h --help --storage' ;;
@@ -99,7 +100,7 @@ _atomic_words() {
         atomic images list -q 2>/dev/null
         compgen -d -- "$2"
         ;;
-    containers) echo 'list status exec logs ps stats verify delete update rollback deployments hold unhold recover' ;;
+    containers) echo 'list status exec logs ps stats verify delete update rollback deployments hold unhold recover protect' ;;
     trust) echo 'show add delete default reset check audit lint generate-key' ;;
     'trust default') echo 'accept reject' ;;
     'trust delete') atomic trust show 2>/dev/null | cut -d ' ' -f 1 | grep -v '^\*$' ;;

@@ -37,6 +37,7 @@ def answer(check: StoreCheck, output: Output) -> ExitCode:
             "objects": report.objects,
             "bytes": report.bytes,
             "refs": report.refs,
+            "deployments": check.deployments,
             "damaged": sorted(map(str, report.damaged)),
             "missing": sorted(map(str, report.missing)),
             "problems": list(check.problems),
@@ -48,8 +49,11 @@ def answer(check: StoreCheck, output: Output) -> ExitCode:
             print(printable(line))
         for name in check.repaired:
             output.say(f"Repaired {name}")
+        deployments = f"{check.deployments} deployment{'' if check.deployments == 1 else 's'}"
+        also = f", {deployments}" if check.deployments else ""
         output.say(
-            f"Checked {report.objects} objects, {report.bytes / 1e6:.1f} MB, {report.refs} refs:"
+            f"Checked {report.objects} objects, {report.bytes / 1e6:.1f} MB,"
+            f" {report.refs} refs{also}:"
             f" {len(check.problems) or 'no'} problem{'' if len(check.problems) == 1 else 's'}"
         )
     for line in check.failed:

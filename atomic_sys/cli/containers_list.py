@@ -10,7 +10,6 @@ from atomic_sys.cli.opening import open_host
 from atomic_sys.cli.options import GlobalOptions
 from atomic_sys.cli.output import Column, Output, print_table
 from atomic_sys.errors import ExitCode
-from atomic_sys.host import Host
 from atomic_sys.verbs.containers import FILTERS, Container, list_containers, matches
 
 _COLUMNS = (
@@ -45,14 +44,20 @@ def run(arguments: argparse.Namespace, options: GlobalOptions) -> ExitCode:
             if container.installed.problem is not None:
                 log.warn(f"{container.installed.name}: {container.installed.problem}")
         if arguments.json and not arguments.quiet:
-            Output(json=True).emit([as_json(container, host) for container in chosen])
+            units = [container.installed.name.unit for container in chosen]
+            found = host.unit_file_states(units) if units else {}
+            rows = [
+                as_json(one, enabled=found.get(unit) == "enabled")
+                for one, unit in zip(chosen, units, strict=True)
+            ]
+            Output(json=True).emit(rows)
             return ExitCode.DONE
     if arguments.quiet:
         for container in chosen:
             print(container.installed.name)
         return ExitCode.DONE
-    rows = [_row(container) for container in chosen]
-    print_table(_COLUMNS, rows, heading=not arguments.noheading, truncate=not arguments.no_trunc)
+    cells = [_row(container) for container in chosen]
+    print_table(_COLUMNS, cells, heading=not arguments.noheading, truncate=not arguments.no_trunc)
     return ExitCode.DONE
 
 
@@ -77,7 +82,7 @@ def _row(container: Container) -> tuple[str, ...]:
     )
 
 
-def as_json(container: Container, host: Host) -> dict[str, object]:
+def as_json(container: Container, *, enabled: bool) -> dict[str, object]:
     """The predecessor's keys, and ours."""
     found, record = container.installed, container.installed.record
     name = found.name.value
@@ -98,7 +103,7 @@ def as_json(container: Container, host: Host) -> dict[str, object]:
         "unit": found.name.unit,
         "deployment": found.deployment,
         "remote": None if record is None else record.remote,
-        "enabled": host.manager.unit_file_state(found.name.unit) == "enabled",
+        "enabled": enabled,
         "held": container.held,
         "preinstalled": found.preinstalled,
         "problem": found.problem,

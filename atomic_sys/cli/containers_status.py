@@ -33,7 +33,9 @@ def run(arguments: argparse.Namespace, options: GlobalOptions) -> ExitCode:
                 "drift": list(found.drift),
                 "verdict": _verdict(found),
             }
-            Output(json=True).emit(as_json(found.container, host) | extra)
+            Output(json=True).emit(
+                as_json(found.container, enabled=found.enabled == "enabled") | extra
+            )
         else:
             _print(found)
     return ExitCode.DONE if found.container.running else ExitCode.NOT_ACTIVE

@@ -108,8 +108,8 @@ def _check(arguments: argparse.Namespace) -> None:
         raise UsageError(f"{incompatible} a container name")
     if arguments.all and (arguments.set or arguments.unset or arguments.rebase or arguments.rootfs):
         raise UsageError(f"{incompatible} --set, --unset, --rebase or --rootfs")
-    if (arguments.rebase or arguments.rootfs) and len(arguments.names) > 1:
-        raise UsageError("--rebase and --rootfs are for one container")
+    if arguments.rebase and len(arguments.names) > 1:
+        raise UsageError("--rebase is for one container")
 
 
 def _say(result: UpdateResult, output: Output) -> None:

@@ -14,7 +14,7 @@ from atomic_sys.cli.progress import reporting
 from atomic_sys.engine.verify import Finding
 from atomic_sys.errors import ExitCode, UsageError, printable
 from atomic_sys.verbs.containers_verify import Verified, verify_containers
-from atomic_sys.verbs.uninstall import every_container, find_all
+from atomic_sys.verbs.uninstall import find_all
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -43,7 +43,7 @@ def run(arguments: argparse.Namespace, options: GlobalOptions) -> ExitCode:
         reporting(output) as report,
         counting() as advance,
     ):
-        chosen = every_container(host) if arguments.all else find_all(arguments.names, host)
+        chosen = None if arguments.all else find_all(arguments.names, host)
         answers = verify_containers(chosen, host, report, advance, repair=arguments.repair)
     if output.json:
         output.emit([_as_json(answer) for answer in answers])

@@ -10,7 +10,7 @@ from atomic_sys.cli.options import GlobalOptions
 from atomic_sys.cli.output import Output
 from atomic_sys.cli.progress import reporting
 from atomic_sys.errors import ExitCode
-from atomic_sys.verbs.fsck import check_store
+from atomic_sys.verbs.fsck_deployments import check_everything
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -35,5 +35,5 @@ def run(arguments: argparse.Namespace, options: GlobalOptions) -> ExitCode:
         reporting(output) as report,
         counting() as advance,
     ):
-        check = check_store(host, report, advance, repair=arguments.repair)
+        check = check_everything(host, report, advance, repair=arguments.repair)
     return answer(check, output)

@@ -9,7 +9,8 @@ from atomic_sys.cli.opening import open_host
 from atomic_sys.cli.options import GlobalOptions
 from atomic_sys.cli.output import Column, Output, print_table
 from atomic_sys.errors import ExitCode
-from atomic_sys.verbs.images import FILTERS, ListedImage, list_images
+from atomic_sys.store.sizes import Sizes
+from atomic_sys.verbs.images import FILTERS, ListedImage, image_sizes, list_images
 
 _UNITS = ("B", "kB", "MB", "GB", "TB")
 _COLUMNS = (
@@ -20,6 +21,8 @@ _COLUMNS = (
     Column(title="CREATED", width=16),
     Column(title="VIRTUAL SIZE", width=12),
     Column(title="TYPE", width=10),
+    Column(title="SHARED", width=10),
+    Column(title="UNIQUE", width=10),
 )
 
 
@@ -33,19 +36,21 @@ def run(arguments: argparse.Namespace, options: GlobalOptions) -> ExitCode:
     filters = parse_pairs(arguments.filters, "filter")
     check_filter_keys(filters, FILTERS)
     with open_host(options) as host:
-        chosen = [
-            image
-            for image in list_images(host)
-            if all(value.lower() in _value(image, key).lower() for key, value in filters)
-        ]
+        every = list_images(host)
+        sizes = {} if arguments.quiet else image_sizes(every, host)
+    chosen = [
+        image
+        for image in every
+        if all(value.lower() in _value(image, key).lower() for key, value in filters)
+    ]
     if arguments.quiet:
         for item in chosen:
             identity = item.image.digest.hex
             print(identity if arguments.no_trunc else identity[:12])
     elif arguments.json:
-        Output(json=True).emit([_as_json(item) for item in chosen])
+        Output(json=True).emit([_as_json(item, sizes.get(item.image.digest)) for item in chosen])
     else:
-        rows = [_row(item) for item in chosen]
+        rows = [_row(item, sizes.get(item.image.digest)) for item in chosen]
         print_table(
             _COLUMNS, rows, heading=not arguments.noheading, truncate=not arguments.no_trunc
         )
@@ -78,16 +83,19 @@ def _created(item: ListedImage) -> str:
 
 
 def _size(item: ListedImage) -> str:
-    """The compressed layers, in decimal units: `4.31 MB`; empty where it is not known."""
-    if item.image.size is None:
-        return ""
-    value, unit = float(item.image.size), 0
+    """The compressed layers; empty where it is not known."""
+    return "" if item.image.size is None else _text(item.image.size)
+
+
+def _text(size: int) -> str:
+    """Bytes in decimal units: `4.31 MB`."""
+    value, unit = float(size), 0
     while value >= 1000 and unit < len(_UNITS) - 1:
         value, unit = value / 1000, unit + 1
     return f"{value:.2f} {_UNITS[unit]}" if unit else f"{value:.0f} B"
 
 
-def _row(item: ListedImage) -> tuple[str, ...]:
+def _row(item: ListedImage, sizes: Sizes | None) -> tuple[str, ...]:
     name = item.image.name
     return (
         ">" if item.users else " ",
@@ -97,10 +105,12 @@ def _row(item: ListedImage) -> tuple[str, ...]:
         _created(item),
         _size(item),
         "ostree",
+        "" if sizes is None else _text(sizes.shared),
+        "" if sizes is None else _text(sizes.unique),
     )
 
 
-def _as_json(item: ListedImage) -> dict[str, object]:
+def _as_json(item: ListedImage, sizes: Sizes | None) -> dict[str, object]:
     """The predecessor's keys, and ours."""
     image = item.image
     return {
@@ -113,6 +123,8 @@ def _as_json(item: ListedImage) -> dict[str, object]:
         "type": "image",
         "created": _created(item),
         "virtual_size": _size(item),
+        "shared_size": None if sizes is None else sizes.shared,
+        "unique_size": None if sizes is None else sizes.unique,
         "backend": "ostree",
         "vuln_info": {},
         "digest": str(image.digest),

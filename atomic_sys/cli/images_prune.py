@@ -34,9 +34,12 @@ def run(arguments: argparse.Namespace, options: GlobalOptions) -> ExitCode:
             "objects": report.objects,
             "freed": report.freed,
             "deployments": list(pruned.deployments),
+            "leftovers": list(pruned.leftovers),
         })
     else:
         for deployment in pruned.deployments:
             output.say(f"Removed the deployment {deployment}")
+        for path in pruned.leftovers:
+            output.say(f"Removed {path}, which a command that died has left")
         output.say(f"Removed {report.objects} objects, {report.freed / 1e6:.1f} MB")
     return ExitCode.DONE

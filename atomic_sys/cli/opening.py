@@ -2,10 +2,13 @@
 """From the global options to an open host."""
 
 import os
+from typing import TYPE_CHECKING
 
 from atomic_sys.cli.options import GlobalOptions
 from atomic_sys.host import DEFAULT_LOCK_TIMEOUT, Host, HostOptions
-from atomic_sys.image.auth_file import Password, parse_option
+
+if TYPE_CHECKING:
+    from atomic_sys.image.auth_file import Password
 
 
 def open_host(
@@ -39,5 +42,9 @@ def open_host(
     )
 
 
-def _credentials(text: str | None) -> Password | None:
-    return None if text is None else parse_option(text)
+def _credentials(text: str | None) -> "Password | None":
+    if text is None:
+        return None
+    from atomic_sys.image.auth_file import parse_option  # only few verbs have the option
+
+    return parse_option(text)

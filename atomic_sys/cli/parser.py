@@ -67,6 +67,7 @@ VERBS = (
     Verb("containers hold", "containers_hold", "keep a container from being updated"),
     Verb("containers unhold", "containers_unhold", "let a held container be updated again"),
     Verb("containers recover", "containers_recover", "deal with what interrupted commands left"),
+    Verb("containers protect", "containers_protect", "protect containers' files from accidents"),
     Verb("images list", "images_list", "list the images of the store"),
     Verb("images info", "images_info", "show the labels and the variables of an image"),
     Verb("images version", "images_version", "show the version of an image"),

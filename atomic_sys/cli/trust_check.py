@@ -49,7 +49,7 @@ def _print(found: Checked) -> None:
     keys = {key.fingerprint: str(key) for demand in found.demands for key in demand.keys}
     for requirement in verdict.requirements:
         rows.append(("Requirement", str(requirement)))
-        rows += [("Key", keys.get(key, key)) for key in requirement.keys]
+        rows += [("Key", keys.get(key.fingerprint, str(key))) for key in requirement.keys]
         rows += [("Signature", _signature(one)) for one in requirement.signatures]
         rows += _missing_keys(requirement, found)
     print_fields(found.image, rows)

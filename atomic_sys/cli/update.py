@@ -13,7 +13,7 @@ from atomic_sys.errors import NotFound, UsageError
 from atomic_sys.verbs.running import installed_name
 
 # What only an update of a container can be told, by the names in the namespace.
-_FOR_CONTAINERS = ("rebase", "set", "unset", "no_pull", "no_rollback", "dry_run")
+_FOR_CONTAINERS = ("rebase", "set", "unset", "rootfs", "no_pull", "no_rollback", "dry_run")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

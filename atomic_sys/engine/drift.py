@@ -3,7 +3,7 @@
 
 import os
 
-from atomic_sys.engine.file_steps import checksum
+from atomic_sys.engine.checksum import checksum
 from atomic_sys.engine.observe import Installed, read_deployment_file
 from atomic_sys.fs.directory import open_directory
 from atomic_sys.paths import Paths

@@ -9,11 +9,15 @@ import stat
 from collections.abc import Iterator
 
 from atomic_sys import log
+from atomic_sys.engine import protection
+from atomic_sys.engine.checksum import checksum
+from atomic_sys.engine.observe import ROOTFS
 from atomic_sys.engine.operations import (
     CheckOut,
     InstallHostFile,
     MakeDirectory,
     MakeHostDirectory,
+    Protect,
     RemoveEmptyDirectory,
     RemoveFile,
     RemoveTree,
@@ -78,7 +82,7 @@ def _(operation: CheckOut, tools: Tools, undo: UndoLog) -> None:
         _refuse(parent, path, name)
         undo.add(RemoveTree(directory=path, name=name))
         tools.say(f"Extracting to {path}")
-        tools.check_out(operation.image, parent, name)
+        tools.check_out(operation.commit, parent, name)
 
 
 @perform.register
@@ -138,6 +142,11 @@ def _(operation: InstallHostFile, tools: Tools, undo: UndoLog) -> None:
 @perform.register
 def _(operation: MakeHostDirectory, tools: Tools, undo: UndoLog) -> None:
     ensure_directory(tools, operation.path, undo, operation.mode)
+
+
+@perform.register
+def _(operation: Protect, tools: Tools, _undo: UndoLog) -> None:
+    tools.protect(operation.directory)
 
 
 @perform.register
@@ -207,25 +216,12 @@ def _(operation: RemoveTree, tools: Tools, _undo: UndoLog) -> None:
         opened_in_root(tools, operation.directory) as parent,
     ):
         if read_link(parent, operation.name) is None:  # a link is a container of that name
+            _release(operation, tools)
             remove_tree(parent, operation.name)
 
 
-NO_CONTENT = "0"  # the predecessor's checksum of a link or directory
-
-
-def checksum(parent: int, name: str) -> str | None:
-    """sha256 of a file in hex, `0` for a link or directory, None when there is nothing.
-
-    A pipe or the like that has taken the name is as no record has it.
-    """
-    try:
-        info = os.stat(name, dir_fd=parent, follow_symlinks=False)
-        if stat.S_ISLNK(info.st_mode) or stat.S_ISDIR(info.st_mode):
-            return NO_CONTENT
-        if not stat.S_ISREG(info.st_mode):
-            return "special"
-        fd = os.open(name, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW, dir_fd=parent)
-    except FileNotFoundError:
-        return None
-    with os.fdopen(fd, "rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+def _release(operation: RemoveTree, tools: Tools) -> None:
+    """A deployment is protected by a mount, and so may be what is removed of one that failed."""
+    path = os.path.join(tools.root_path, operation.directory.lstrip("/"))
+    whole = operation.name != ROOTFS
+    protection.release(os.path.join(path, operation.name) if whole else path)

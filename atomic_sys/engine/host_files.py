@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from atomic_sys import log
-from atomic_sys.engine.file_steps import NO_CONTENT
+from atomic_sys.engine.checksum import NO_CONTENT
 from atomic_sys.engine.observe import Installed
 from atomic_sys.engine.operations import (
     InstallHostFile,

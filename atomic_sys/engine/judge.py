@@ -8,13 +8,14 @@ from typing import Protocol, runtime_checkable
 from atomic_sys.engine.attachments import TaggedOrigin, read_attachments
 from atomic_sys.image.origin import Origin
 from atomic_sys.model.digest import Digest
+from atomic_sys.model.reference import DockerReference
 from atomic_sys.trust.explain import rejection
 from atomic_sys.trust.extension import parse_signatures
 from atomic_sys.trust.files import LoadedPolicy
 from atomic_sys.trust.framing import SignatureBlob, frame, unframe
 from atomic_sys.trust.judge import ImageUnderJudgement, judge
 from atomic_sys.trust.lookaside import LookasideConfig, uses_attachments
-from atomic_sys.trust.scopes import ImageIdentity, select
+from atomic_sys.trust.scopes import ImageIdentity, docker_identity, select
 from atomic_sys.trust.signatures import Get, read_directory_signatures, read_signatures
 from atomic_sys.trust.verdict import Verdict
 from atomic_sys.trust.verifier import Verifier
@@ -23,6 +24,10 @@ from atomic_sys.trust.verifier import Verifier
 @runtime_checkable
 class SigningOrigin(TaggedOrigin, Protocol):
     """An origin that may keep simple signatures itself."""
+
+    @property
+    def fetched_from(self) -> DockerReference:
+        """Where it is fetched: a mirror, once that was chosen."""
 
     def signatures(self, digest: Digest) -> tuple[str, bytes] | None:
         """Its list of them and where that is, or None where it keeps none."""
@@ -45,17 +50,18 @@ class Judge:
         """All signatures of the manifest that are stored for the place it is fetched from.
 
         Of a registry: those of its API extension where it has that, else those of the lookaside
-        store; and sigstore attachments where registries.d says that they are used. Without the
-        origin, the registry itself is not asked. Raises AtomicSysError when they cannot be read:
-        that is no proof that there are none.
+        store; and sigstore attachments where registries.d says that they are used. What came from a
+        mirror has its signatures there. Without the origin, the registry itself is not asked.
+        Raises AtomicSysError when they cannot be read: that is no proof that there are none.
         """
         if place.transport == "dir":
             return read_directory_signatures(place.scopes[0], digest)
         keeper: object = origin
         match keeper:
             case SigningOrigin():  # a registry
-                simple = self._from_registry(keeper, place, digest)
-                if uses_attachments(self.lookaside, place):
+                here = docker_identity(keeper.fetched_from)
+                simple = self._from_registry(keeper, here, digest)
+                if uses_attachments(self.lookaside, here):
                     return (*simple, *read_attachments(keeper, digest))
                 return simple
             case TaggedOrigin():  # a layout

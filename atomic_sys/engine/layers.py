@@ -13,6 +13,7 @@ from atomic_sys.errors import doing
 from atomic_sys.image.layer import read_layer
 from atomic_sys.image.origin import Origin
 from atomic_sys.model.digest import Digest
+from atomic_sys.model.limits import DEFAULT_LIMITS, LayerLimits
 from atomic_sys.model.manifest import Descriptor
 from atomic_sys.store.images import LayerImport, LayerReport
 from atomic_sys.store.outlines import Outlines
@@ -32,6 +33,7 @@ class WantedLayer:
 
     descriptor: Descriptor
     diff_id: Digest
+    limits: LayerLimits = DEFAULT_LIMITS
 
 
 Into: TypeAlias = Store | Outlines  # whole, or without the content of the files
@@ -85,9 +87,12 @@ def _import(
     with doing(f"fetching layer {layer.descriptor.digest}"):
         chunks = _counted(origin.blob(layer.descriptor), advance)
         if isinstance(into, Outlines):
-            return into.import_layer(job, read_layer(chunks, diff_id=layer.diff_id))
+            stream = read_layer(chunks, diff_id=layer.diff_id, limits=layer.limits)
+            return into.import_layer(job, stream)
         with recording(into.repository) as skeleton:
-            stream = read_layer(chunks, diff_id=layer.diff_id, recorder=skeleton)
+            stream = read_layer(
+                chunks, diff_id=layer.diff_id, limits=layer.limits, recorder=skeleton
+            )
             return into.import_layer(job, stream, skeleton)
 
 

@@ -8,6 +8,7 @@ Source: proc_pid_mountinfo(5), field 4 is the part of the file system that is mo
 import os
 import re
 
+_PROTECTED = re.compile(rb"(/[^/]+\.[0-9]+(?:/rootfs)?)\0(?:.*)\1\Z", re.DOTALL)
 _ESCAPE = re.compile(rb"\\([0-7]{3})")
 
 
@@ -22,7 +23,12 @@ def mounted_roots(proc: str = "/proc") -> frozenset[bytes]:
                 continue
             seen.add(namespace)
             with open(f"{proc}/{pid}/mountinfo", "rb") as stream:
-                roots.update(_unescaped(line.split()[3]) for line in stream)
+                roots.update(
+                    root
+                    for line in stream
+                    for root, target in ((_unescaped(line.split()[n]) for n in (3, 4)),)
+                    if not _is_protection(root, target)
+                )
         except OSError:  # it has ended since
             continue
     return frozenset(roots)
@@ -32,6 +38,14 @@ def in_use(deployment: str, roots: frozenset[bytes]) -> bool:
     """Whether anything of the deployment, by its own name `NAME.N`, is among the roots."""
     part = os.fsencode(deployment)
     return any(part in root.split(b"/") for root in roots)
+
+
+def _is_protection(root: bytes, target: bytes) -> bool:
+    """Whether a deployment's files are mounted upon themselves (protection.py): nobody's use.
+
+    A container has them elsewhere: at its own root.
+    """
+    return _PROTECTED.search(root + b"\0" + target) is not None
 
 
 def _unescaped(text: bytes) -> bytes:

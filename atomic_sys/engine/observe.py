@@ -109,11 +109,9 @@ def find(root: int, paths: Paths, name: ContainerName) -> Installed | None:
     """The container of this name, if it is installed. Raises OSError."""
     with _directory(root, paths.checkouts) as fd:
         target = None if fd is None else read_link(fd, name.value)
-    if target is not None:
-        return _read(root, name, os.path.join(paths.checkouts, target), preinstalled=False)
-    if exists_in(root, paths.preinstalled, name.value):
-        return _read(root, name, f"{paths.preinstalled}/{name}", preinstalled=True)
-    return None
+    if target is None and not exists_in(root, paths.preinstalled, name.value):
+        return None
+    return _installed(root, paths, name, target)
 
 
 def require(root: int, paths: Paths, name: ContainerName) -> Installed:
@@ -130,19 +128,27 @@ def require(root: int, paths: Paths, name: ContainerName) -> Installed:
 def installed(root: int, paths: Paths) -> tuple[Installed, ...]:
     """All containers of the host, sorted by name. Raises OSError."""
     names: set[str] = set()
+    links: dict[str, str] = {}
     with _directory(root, paths.checkouts) as fd:
         if fd is not None:
-            names.update(n for n in os.listdir(fd) if read_link(fd, n) is not None)
+            found_links = ((n, read_link(fd, n)) for n in os.listdir(fd))
+            links = {name: target for name, target in found_links if target is not None}
     with _directory(root, paths.preinstalled) as fd:
         if fd is not None:
             names.update(n for n in os.listdir(fd) if _is_directory(fd, n))
     found = []
-    for text in sorted(names):
+    for text in sorted(names | links.keys()):
         with contextlib.suppress(AtomicSysError):  # a name that no container can have is not ours
-            container = find(root, paths, ContainerName.parse(text))
-            if container is not None:
-                found.append(container)
+            name = ContainerName.parse(text)
+            found.append(_installed(root, paths, name, links.get(text)))
     return tuple(found)
+
+
+def _installed(root: int, paths: Paths, name: ContainerName, target: str | None) -> Installed:
+    """The container that the link leads to; without one it came with the distribution."""
+    if target is not None:
+        return _read(root, name, os.path.join(paths.checkouts, target), preinstalled=False)
+    return _read(root, name, f"{paths.preinstalled}/{name}", preinstalled=True)
 
 
 def _is_directory(fd: int, name: str) -> bool:
@@ -225,6 +231,13 @@ def all_deployments(root: int, paths: Paths, container: Installed) -> tuple[Inst
         read_deployment(root, paths, container.name, n) for n, kind in numbers.items() if kind
     )
     return (container, *(one for one in others if one.deployment != container.deployment))
+
+
+def names_with_state(root: int, paths: Paths) -> frozenset[str]:
+    """The containers about which anything was decided. Raises OSError."""
+    with _directory(root, f"{paths.checkouts}/{STATE_DIRECTORY}") as fd:
+        files = [] if fd is None else os.listdir(fd)
+    return frozenset(name.removesuffix(".json") for name in files)
 
 
 def read_state(root: int, paths: Paths, name: ContainerName) -> ContainerState:

@@ -32,9 +32,14 @@ class MakeDirectory:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckOut:
-    """Link the image's root file system to a new directory."""
+    """Link the image's root file system to a new directory.
+
+    `image` is its name, for people; `commit` says which tree was judged, whatever the name may mean
+    by now.
+    """
 
     image: str
+    commit: str
     directory: str
     name: str = "rootfs"
 
@@ -106,6 +111,16 @@ class MakeHostDirectory:
 
     def describe(self) -> str:
         return f"make the host directory {self.path}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Protect:
+    """Protect a deployment's root file system from accidental writes; goes with the deployment."""
+
+    directory: str
+
+    def describe(self) -> str:
+        return f"protect {self.directory}/rootfs by a read-only mount"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -260,28 +275,9 @@ class RemoveTree:
 
 
 Operation: TypeAlias = (
-    MakeDirectory
-    | CheckOut
-    | WriteFile
-    | ReplaceFile
-    | InstallHostFile
-    | MakeHostDirectory
-    | SyncFileSystem
-    | SwapLink
-    | Reload
-    | CreateTmpfiles
-    | RemoveTmpfiles
-    | Enable
-    | Disable
-    | Start
-    | Stop
-    | Reenable
-    | Confirm
-    | StartDependents
-    | RemoveFile
-    | RemoveEmptyDirectory
-    | RemoveTree
-    | RemoveState
-    | RunHook
-)
+    MakeDirectory | CheckOut | WriteFile | ReplaceFile | InstallHostFile | MakeHostDirectory
+    | Protect | SyncFileSystem | SwapLink | Reload | CreateTmpfiles | RemoveTmpfiles | Enable
+    | Disable | Start | Stop | Reenable | Confirm | StartDependents | RemoveFile
+    | RemoveEmptyDirectory | RemoveTree | RemoveState | RunHook
+)  # fmt: skip
 Plan: TypeAlias = tuple[Operation, ...]

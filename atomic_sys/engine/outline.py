@@ -36,7 +36,7 @@ def outline(at: ImageAt, platform: Platform, store: Store, judge: Judge, report:
         from atomic_sys.engine.layers import import_layers
 
         config = fetch_config(at.origin, accepted.resolved.manifest.config)
-        wanted = wanted_layers(accepted.resolved, image_config.parse(config), outlines.has_layer)
+        wanted = wanted_layers(accepted, image_config.parse(config), outlines.has_layer)
         import_layers(wanted, at.origin, outlines, report)
         image = outlines.put(accepted.to_store(config))
     return Pulled(image=image, verdict=accepted.verdict, changed=True)

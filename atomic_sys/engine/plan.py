@@ -21,6 +21,7 @@ from atomic_sys.engine.operations import (
     MakeDirectory,
     Operation,
     Plan,
+    Protect,
     Reload,
     RemoveEmptyDirectory,
     RemoveFile,
@@ -101,7 +102,7 @@ def fill_deployment(wanted: Wanted, paths: Paths, before: Before = _nothing) -> 
     if wanted.rootfs is not None:
         operations.append(SwapLink(directory=path, name=ROOTFS, target=wanted.rootfs))
     elif rendered.unit is not None:
-        operations.append(CheckOut(image=wanted.image, directory=path))
+        operations.append(CheckOut(image=wanted.image, commit=wanted.record.commit, directory=path))
     mode = files[CONFIG_NAME].mode  # the values are in the record too
     files[RECORD_NAME] = RenderedFile(content=wanted.record.to_json(), mode=mode)
     operations += kept_files.keep(wanted.host_files.items, path)
@@ -137,6 +138,8 @@ def _activation(wanted: Wanted, paths: Paths, is_free: Callable[[str], bool]) ->
                 missing=made_by_tmpfiles(rendered.tmpfiles, is_free),
             )
         )
+    if rendered.unit is not None and wanted.rootfs is None:  # when what it mounts is there
+        operations.append(Protect(directory=deployment_path(paths, name, wanted.number)))
     if rendered.unit is not None and wanted.start:
         runtime = wanted.record.runtime
         operations.append(Start(unit=name.unit, container=name.value, runtime=runtime))

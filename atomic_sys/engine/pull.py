@@ -16,6 +16,7 @@ from atomic_sys.image.resolve import ResolvedImage, resolve
 from atomic_sys.model import image_config
 from atomic_sys.model.digest import Digest
 from atomic_sys.model.image_config import CONFIG_LIMIT, ImageConfig
+from atomic_sys.model.limits import DEFAULT_LIMITS, LayerLimits
 from atomic_sys.model.manifest import Descriptor, InvalidManifest
 from atomic_sys.model.platform import Platform
 from atomic_sys.model.reference import ImageName
@@ -36,7 +37,8 @@ class ImageAt:
     """An image and the way to it.
 
     `name` is what the store will call it, `source` what an update will ask, `identity` how the
-    policy names it, and `place` the name under which its signatures are looked up.
+    policy names it, and `place` the name under which its signatures are looked up. `limits` are
+    those of each of its layers.
     """
 
     name: ImageName
@@ -44,6 +46,7 @@ class ImageAt:
     origin: Origin
     identity: ImageIdentity
     place: ImageIdentity
+    limits: LayerLimits = DEFAULT_LIMITS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +67,9 @@ def pull(at: ImageAt, platform: Platform, store: Store, judge: Judge, report: Re
     try:
         with store.in_use():  # or a prune might take a layer that is here, but not named yet
             return _pull(at, platform, store, judge, report)
+    except NoSpace:
+        space.give_back(store.repository)
+        raise
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
@@ -79,7 +85,7 @@ def _pull(at: ImageAt, platform: Platform, store: Store, judge: Judge, report: R
     from atomic_sys.engine.layers import import_layers
 
     raw_config = fetch_config(at.origin, accepted.resolved.manifest.config)
-    wanted = wanted_layers(accepted.resolved, image_config.parse(raw_config), store.has_layer)
+    wanted = wanted_layers(accepted, image_config.parse(raw_config), store.has_layer)
     space.require(
         store.repository, sum(one.descriptor.size for one in wanted)
     )  # packed: it takes more
@@ -174,17 +180,17 @@ def fetch_config(origin: Origin, descriptor: Descriptor) -> bytes:
 
 
 def wanted_layers(
-    resolved: ResolvedImage, config: ImageConfig, has_layer: Callable[[Digest], bool]
+    accepted: Accepted, config: ImageConfig, has_layer: Callable[[Digest], bool]
 ) -> "tuple[WantedLayer, ...]":
     """The layers that are lacking, each once. Raises InvalidManifest."""
     # Here for the reason above.
     from atomic_sys.engine.layers import WantedLayer
 
-    layers, diff_ids = resolved.manifest.layers, config.diff_ids
+    layers, diff_ids = accepted.resolved.manifest.layers, config.diff_ids
     if len(layers) != len(diff_ids):
         raise InvalidManifest(f"{len(layers)} layers, but {len(diff_ids)} diff ids in the config")
     wanted = {
-        layer.digest: WantedLayer(descriptor=layer, diff_id=diff_id)
+        layer.digest: WantedLayer(descriptor=layer, diff_id=diff_id, limits=accepted.at.limits)
         for layer, diff_id in zip(layers, diff_ids, strict=True)
         if not has_layer(layer.digest)
     }

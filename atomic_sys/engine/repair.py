@@ -18,6 +18,7 @@ from atomic_sys.errors import AtomicSysError, Damaged, doing
 from atomic_sys.image.origin import Origin
 from atomic_sys.model import image_config
 from atomic_sys.model import manifest as documents
+from atomic_sys.model.limits import LayerLimits
 from atomic_sys.model.manifest import InvalidManifest, Manifest
 from atomic_sys.store.fsck import FsckReport
 from atomic_sys.store.images import (
@@ -115,7 +116,7 @@ class Repairer:
             signatures = self.judge.signatures(at.place, image.digest, at.origin)
             verdict = self.judge.demand(str(image.name), at.identity, image.digest, signatures)
             config = fetch_config(at.origin, manifest.config)
-            wanted = _wanted(repair, manifest, config)
+            wanted = _wanted(repair, manifest, config, at.limits)
             store.discard(repair.doomed)
             new = ImageToStore(
                 name=image.name,
@@ -166,12 +167,14 @@ def _digest_at_source(origin: Origin, image: StoredImage) -> bytes | None:
     return found.raw if found.digest == image.digest else None
 
 
-def _wanted(repair: Repair, manifest: Manifest, config: bytes) -> tuple[WantedLayer, ...]:
+def _wanted(
+    repair: Repair, manifest: Manifest, config: bytes, limits: LayerLimits
+) -> tuple[WantedLayer, ...]:
     diff_ids = image_config.parse(config).diff_ids
     if len(diff_ids) != len(manifest.layers):
         raise InvalidManifest(f"{len(manifest.layers)} layers, but {len(diff_ids)} diff ids")
     wanted = {
-        layer.digest: WantedLayer(descriptor=layer, diff_id=diff_id)
+        layer.digest: WantedLayer(descriptor=layer, diff_id=diff_id, limits=limits)
         for layer, diff_id in zip(manifest.layers, diff_ids, strict=True)
         if {ref(layer.digest) for ref in (blob_ref, tar_ref, outline_ref)} & repair.refs
     }

@@ -23,14 +23,16 @@ class Tools:
     """What operations work with.
 
     `root` is the descriptor of the root directory and `root_path` its path; `check_out` links the
-    root file system of a stored image to a new directory `(image, directory fd, name)`; `backup`
-    opens a copy of the journal; `say` is for lines that are API.
+    root file system of a commit to a new directory `(commit, directory fd, name)`; `protect`
+    protects that of the deployment at a path; `backup` opens a copy of the journal; `say` is for
+    lines that are API.
     """
 
     root: int
     root_path: str
     manager: Manager
     check_out: Callable[[str, int, str], None]
+    protect: Callable[[str], None]
     backup: Callable[[str], AbstractContextManager[int]]
     say: Callable[[str], None]
     start_timeout: float

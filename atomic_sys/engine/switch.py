@@ -13,6 +13,7 @@ from atomic_sys.engine.operations import (
     CreateTmpfiles,
     Operation,
     Plan,
+    Protect,
     Reenable,
     Reload,
     RemoveFile,
@@ -81,6 +82,8 @@ def plan_files(switch: Switch, paths: Paths, is_free: Callable[[str], bool]) -> 
     if wanted.tmpfiles is not None:
         made = made_by_tmpfiles(wanted.tmpfiles.decode("utf-8", "replace"), is_free)
         operations.append(CreateTmpfiles(path=tmpfiles, missing=made))
+    if wanted.unit is not None and switch.record.remote is None:
+        operations.append(Protect(directory=deployment_path(paths, name, switch.number)))
     return tuple(operations)
 
 

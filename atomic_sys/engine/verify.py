@@ -8,13 +8,13 @@ copies have it.
 import contextlib
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from atomic_sys import log
-from atomic_sys.engine import mount_points, own_files
+from atomic_sys.engine import mount_points, own_files, protection
+from atomic_sys.engine.checksum import NO_CONTENT
 from atomic_sys.engine.drift import drift
-from atomic_sys.engine.file_steps import NO_CONTENT
 from atomic_sys.engine.host_files import FILE_LIMIT
 from atomic_sys.engine.observe import ROOTFS, Installed, read_deployment_file, rootfs_path
 from atomic_sys.engine.prepare import HOST_FILES
@@ -28,6 +28,7 @@ from atomic_sys.model.record import Record
 from atomic_sys.paths import Paths
 from atomic_sys.render import hostfiles
 from atomic_sys.store.compare import Change, Comparison, Difference
+from atomic_sys.store.integrity import ObjectName
 from atomic_sys.store.store import Store
 from atomic_sys.store.view import Tree, TreeEntry
 
@@ -38,6 +39,10 @@ class Finding:
 
     path: str
     what: str
+
+
+def _render_nothing(_container: Installed) -> Mapping[str, RenderedFile]:
+    return {}
 
 
 def deployed_tree(store: Store, record: Record) -> Tree:
@@ -61,23 +66,27 @@ class Verifier:
     root: int
     paths: Paths
     store: Store
-    render: Callable[[Installed], Mapping[str, RenderedFile]]
+    render: Callable[[Installed], Mapping[str, RenderedFile]] = _render_nothing
+    damaged: Collection[ObjectName] | None = None  # the store's objects, where they are known
+
+    def rootfs(self, container: Installed) -> tuple[Finding, ...]:
+        """What differs in the root file system alone. Raises NotFound, Damaged, OSError."""
+        return tuple(
+            Finding(path=self._path(container, one), what=one.change.value)
+            for one in self._rootfs(container)
+        )
 
     def verify(self, container: Installed) -> tuple[Finding, ...]:
         """Everything that differs. Raises NotFound, Damaged, OSError."""
-        found = [
-            Finding(path=self._path(container, one), what=one.change.value)
-            for one in self._rootfs(container)
-        ]
         own = own_files.changed(container, self.root)
-        found += [
+        found = [
             Finding(path=path, what="changed or missing")
             for path in (
                 *(f"{container.deployment}/{name}" for name in own),
                 *drift(container, self.root, self.paths),
             )
         ]
-        return tuple(found)
+        return (*self.rootfs(container), *found)
 
     def needs_store(self, container: Installed) -> bool:
         """Whether objects that are to be put back are damaged. Raises NotFound, OSError."""
@@ -95,7 +104,7 @@ class Verifier:
             path = rootfs_path(self.root, container)
             log.note(f"{path} is not of this host, and is repaired where it was made")
         else:
-            self._restore_rootfs(container)
+            self.restore_rootfs(container)
         if own_files.changed(container, self.root):
             own_files.put_back(container, self.render(container), self.root)
         for path in drift(container, self.root, self.paths):
@@ -103,11 +112,13 @@ class Verifier:
                 self._restore_host_file(container, path)
         return self.verify(container)
 
-    def _restore_rootfs(self, container: Installed) -> None:
-        comparison = self._comparison(container)
-        for one in tuple(self._rootfs(container)):
-            if comparison.restorable(one):
-                self._restore(comparison, container, one)
+    def restore_rootfs(self, container: Installed) -> None:
+        """Put back what can be of the root file system. Raises NotFound, Damaged, OSError."""
+        with protection.released(self.paths.inside(container.deployment)):
+            comparison = self._comparison(container)
+            for one in tuple(self._rootfs(container)):
+                if comparison.restorable(one):
+                    self._restore(comparison, container, one)
 
     def _path(self, container: Installed, one: Difference) -> str:
         return "/".join((rootfs_path(self.root, container), *one.path))
@@ -121,7 +132,7 @@ class Verifier:
                 made = mount_points.may_be_added(fd, self._config(container))
         except (FileNotFoundError, NotADirectoryError):  # all of it is missing
             made = frozenset()
-        return Comparison(self.store.repository, made.__contains__)
+        return Comparison(self.store.repository, made.__contains__, damaged=self.damaged)
 
     def _config(self, container: Installed) -> bytes:
         return read_deployment_file(self.root, container.deployment, "config.json") or b"{}"

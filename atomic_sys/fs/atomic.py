@@ -9,7 +9,6 @@ import contextlib
 import ctypes
 import os
 import re
-import secrets
 from collections.abc import Iterable, Iterator
 
 from atomic_sys.fs.directory import component
@@ -20,7 +19,7 @@ _RENAME_NOREPLACE = 1
 
 def temporary_name(name: str) -> str:
     """A name beside `name` that nobody else uses, known as left over when its maker is dead."""
-    return f".{name}.{secrets.token_hex(6)}{TEMPORARY_SUFFIX}"
+    return f".{name}.{os.urandom(6).hex()}{TEMPORARY_SUFFIX}"
 
 
 def write_file(

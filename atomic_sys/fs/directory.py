@@ -7,6 +7,7 @@ No function follows symbolic links unless it says so. Sources: openat2(2), open(
 import contextlib
 import ctypes
 import errno
+import functools
 import os
 import secrets
 import stat
@@ -28,6 +29,11 @@ class _OpenHow(ctypes.Structure):
         ("mode", ctypes.c_uint64),
         ("resolve", ctypes.c_uint64),
     ]
+
+
+@functools.cache
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL(None, use_errno=True)  # each takes as long as a few openat2(2)
 
 
 def component(name: str) -> str:
@@ -61,7 +67,7 @@ def open_in_root(dfd: int, path: str, flags: int = _DIRECTORY, mode: int = 0) ->
     Raises OSError. Source: openat2(2), RESOLVE_IN_ROOT.
     """
     how = _OpenHow(flags=flags | os.O_CLOEXEC, mode=mode, resolve=_RESOLVE_IN_ROOT)
-    libc = ctypes.CDLL(None, use_errno=True)
+    libc = _libc()
     for _ in range(_OPEN_TREE_RETRIES):
         fd = libc.syscall(
             _SYS_OPENAT2, dfd, os.fsencode(path), ctypes.byref(how), ctypes.sizeof(how)

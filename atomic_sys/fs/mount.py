@@ -30,6 +30,8 @@ _FSCONFIG_SET_STRING = 1
 _FSCONFIG_CMD_CREATE = 6
 _FSMOUNT_CLOEXEC = 1
 _UMOUNT_NOFOLLOW = 8
+_MNT_DETACH = 2
+_MS_PRIVATE = 1 << 18
 _ESCAPED = re.compile(r"\\([0-7]{3})")
 
 
@@ -67,14 +69,25 @@ def bind(fd: int, attributes: MountAttribute) -> int:
     """
     flags = _AT_EMPTY_PATH | _OPEN_TREE_CLONE | _OPEN_TREE_CLOEXEC
     mount = _call(_SYS_OPEN_TREE, fd, b"", flags)
-    wanted = _Attributes(set=int(attributes))
     try:
-        size = ctypes.sizeof(wanted)
-        _call(_SYS_MOUNT_SETATTR, mount, b"", _AT_EMPTY_PATH, ctypes.byref(wanted), size)
+        _set(mount, _Attributes(set=int(attributes)))
     except BaseException:
         os.close(mount)
         raise
     return mount
+
+
+def make_private(mount: int) -> None:
+    """Take a detached mount out of the peer group of what it was made from. Raises OSError.
+
+    Attached to a shared mount, it begins a group of its own. Source: mount_namespaces(7).
+    """
+    _set(mount, _Attributes(propagation=_MS_PRIVATE))
+
+
+def _set(mount: int, wanted: _Attributes) -> None:
+    size = ctypes.sizeof(wanted)
+    _call(_SYS_MOUNT_SETATTR, mount, b"", _AT_EMPTY_PATH, ctypes.byref(wanted), size)
 
 
 def overlay(source: str, lower: str, upper: str, work: str, attributes: MountAttribute) -> int:
@@ -103,8 +116,17 @@ def attach(mount: int, directory: int) -> None:
 
 def detach(path: str) -> None:
     """Unmount what is on top at this path, a link not followed. Raises OSError, EBUSY in use."""
+    _unmount(path, _UMOUNT_NOFOLLOW)
+
+
+def detach_lazily(path: str) -> None:
+    """The same, also in use: who has something of it open keeps that. Raises OSError."""
+    _unmount(path, _UMOUNT_NOFOLLOW | _MNT_DETACH)
+
+
+def _unmount(path: str, flags: int) -> None:
     libc = ctypes.CDLL(None, use_errno=True)
-    if libc.umount2(os.fsencode(path), _UMOUNT_NOFOLLOW) != 0:
+    if libc.umount2(os.fsencode(path), flags) != 0:
         code = ctypes.get_errno()
         raise OSError(code, os.strerror(code), path)
 

@@ -14,17 +14,10 @@ from typing import assert_never
 
 from atomic_sys.image.ahead import read_ahead
 from atomic_sys.image.decompress import decompressed
-from atomic_sys.image.layer_path import (
-    WHITEOUT,
-    LayerLimits,
-    LimitExceeded,
-    Paths,
-    decoded,
-    whiteout,
-)
+from atomic_sys.image.layer_path import WHITEOUT, Paths, decoded, whiteout
 from atomic_sys.image.skeleton import Watch
 from atomic_sys.image.tar import Kind, Member, TarInput, TarReader
-from atomic_sys.image.tar_header import InvalidLayer
+from atomic_sys.image.tar_header import InvalidLayer, exceeded
 from atomic_sys.model.digest import Digest
 from atomic_sys.model.layer import (
     Directory,
@@ -37,9 +30,8 @@ from atomic_sys.model.layer import (
     Symlink,
     TarRecorder,
 )
+from atomic_sys.model.limits import DEFAULT_LIMITS, ENTRIES, UNPACKED, LayerLimits
 from atomic_sys.model.stream import ContentMismatch
-
-DEFAULT_LIMITS = LayerLimits()
 
 
 def read_layer(
@@ -61,10 +53,10 @@ def read_layer(
         source = TarInput(stream if watch is None else watch.chunks(stream))
         paths = Paths(limits)
         left = limits.entries
-        for member in TarReader(source).members():
+        for member in TarReader(source, limits.header).members():
             left -= 1
             if left < 0:
-                raise LimitExceeded(f"more than {limits.entries} entries in one layer")
+                raise exceeded(f"more than {limits.entries} entries in one layer", ENTRIES)
             entry = _entry(member, paths)
             if type(entry) is not RegularFile:
                 yield entry, ()
@@ -84,7 +76,7 @@ def _unpacked(
         for chunk in decompressed(chunks):
             left -= len(chunk)
             if left < 0:
-                raise LimitExceeded(f"more than {limits.unpacked} bytes in one layer")
+                raise exceeded(f"more than {limits.unpacked} bytes in one layer", UNPACKED)
             if hasher is not None:
                 hasher.update(chunk)
             yield chunk

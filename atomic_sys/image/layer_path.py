@@ -7,10 +7,10 @@ demands it. Source: image-spec layer.md.
 """
 
 import functools
-from dataclasses import dataclass
 
-from atomic_sys.image.tar_header import InvalidLayer
+from atomic_sys.image.tar_header import InvalidLayer, LimitExceeded, exceeded
 from atomic_sys.model.layer import LayerPath, OpaqueWhiteout, Whiteout
+from atomic_sys.model.limits import DEPTH, LayerLimits
 
 WHITEOUT = ".wh."
 _OPAQUE = ".wh..wh..opq"
@@ -19,19 +19,6 @@ _PATH_MAX = 4095  # bytes of a path or a link's target; Linux, PATH_MAX less its
 _WIDEST = 4  # bytes of a character in UTF-8
 _SHORT = _NAME_MAX // _WIDEST  # characters of a component that cannot be too long
 _CACHE = 4096  # directories
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LayerLimits:
-    """What a layer may cost us; the defaults are far above what images have."""
-
-    entries: int = 2_000_000
-    unpacked: int = 1 << 38  # bytes of the uncompressed stream
-    depth: int = 256  # components of a path
-
-
-class LimitExceeded(InvalidLayer):
-    """A layer that would cost more than the limits allow."""
 
 
 class Paths:
@@ -57,7 +44,7 @@ class Paths:
         if len(directory) < self._depth:
             self._last = head, directory
         else:
-            raise LimitExceeded(f"{raw[:_NAME_MAX]!r} is more than {self._depth} directories deep")
+            raise self._too_deep(raw)
         return (*directory, base)
 
     def target(self, raw: bytes) -> LayerPath:
@@ -67,10 +54,13 @@ class Paths:
             raise InvalidLayer(f"a hard link to {raw[:_NAME_MAX]!r}")
         return path
 
+    def _too_deep(self, raw: bytes) -> LimitExceeded:
+        return exceeded(f"{raw[:_NAME_MAX]!r} is more than {self._depth} directories deep", DEPTH)
+
     def _parse_directory(self, name: str) -> LayerPath:
         parts = tuple(part for part in name.split("/") if part not in ("", "."))
         if len(parts) > self._depth:
-            raise LimitExceeded(f"{name[:_NAME_MAX]!r} is more than {self._depth} directories deep")
+            raise self._too_deep(name.encode())
         for part in parts:
             check_component(part, name.encode())
             if part.startswith(WHITEOUT):

@@ -67,8 +67,13 @@ class RegistryOrigin:
 
     @property
     def place(self) -> DockerReference:
-        """Where it is fetched but for mirrors, and where its signatures are looked up."""
+        """Where it is fetched but for mirrors, and where it is written."""
         return self._primary.reference
+
+    @property
+    def fetched_from(self) -> DockerReference:
+        """Where the manifest came from, maybe a mirror: its signatures are looked up there."""
+        return (self._chosen or self._places[-1]).reference
 
     @property
     def description(self) -> str:
@@ -165,7 +170,7 @@ class _At:
     def __init__(
         self, http: Http, place: Place, find: Callable[[], Credentials | None], asked: str
     ) -> None:
-        self._place = place.reference
+        self.reference = self._place = place.reference
         self.name = self._place.name
         moved = str(self._place) != asked
         self.description = f"{asked} at {self._place.name}" if moved else asked

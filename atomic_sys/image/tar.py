@@ -14,9 +14,9 @@ from typing import NamedTuple
 from atomic_sys.image import tar_header
 from atomic_sys.image.tar_header import BLOCK, ZERO_BLOCK, InvalidLayer, number, text
 from atomic_sys.model.layer import Metadata
+from atomic_sys.model.limits import DEFAULT_LIMITS, HEADER
 from atomic_sys.model.manifest import MAX_SIZE
 
-HEADER_LIMIT = 1 << 20  # bytes of an extended header or a long name
 _NOT_IN_GLOBAL = (b"path", b"linkpath", b"size", b"uid", b"gid")
 
 
@@ -147,8 +147,10 @@ class TarInput:
 class TarReader:
     """The members of an archive, in order."""
 
-    def __init__(self, source: TarInput) -> None:
+    def __init__(self, source: TarInput, header_limit: int = DEFAULT_LIMITS.header) -> None:
+        """`header_limit` is in bytes, of an extended header or a long name."""
         self._input = source
+        self._header_limit = header_limit
         self._pax: dict[bytes, bytes] | None = None
         self._long_name: bytes | None = None
         self._long_link: bytes | None = None
@@ -236,8 +238,9 @@ class TarReader:
     def _extend(self, flag: int, header: bytes) -> None:
         """Read an extension of the next member, or of all of them."""
         size = number(header[124:136], "size of an extended header")
-        if size > HEADER_LIMIT:
-            raise InvalidLayer(f"an extended header of {size} bytes")
+        if size > self._header_limit:
+            what = f"an extended header of {size} bytes, more than {self._header_limit}"
+            raise tar_header.exceeded(what, HEADER)
         end = self._input.offset + size + (-size % BLOCK)
         body = self._input.take(size)
         self._input.skip_to(end)

@@ -10,6 +10,7 @@ import zlib
 
 from atomic_sys.errors import AtomicSysError
 from atomic_sys.model.layer import Metadata, Xattrs
+from atomic_sys.model.limits import LimitSetting
 
 BLOCK = 512  # bytes
 ZERO_BLOCK = bytes(BLOCK)
@@ -25,6 +26,18 @@ _SPACES = b" " * 8  # what the checksum itself counts for
 
 class InvalidLayer(AtomicSysError):
     """A layer that is no tar archive, or holds what an image must not hold."""
+
+
+class LimitExceeded(InvalidLayer):
+    """A layer that would cost more than the limits allow."""
+
+
+def exceeded(what: str, setting: LimitSetting) -> LimitExceeded:
+    """The error that says what is over the limit, and which setting of atomic.conf it is."""
+    return LimitExceeded(
+        f"{what} ({setting.name})",
+        hint=f"/etc/atomic.conf can set {setting.name} to {setting.most} at most",
+    )
 
 
 def check_sum(header: bytes) -> None:

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 
 from atomic_sys.errors import AtomicSysError
 from atomic_sys.log import warn
-from atomic_sys.model import strict_yaml
+from atomic_sys.model import limits, strict_yaml
+from atomic_sys.model.limits import DEFAULT_LIMITS, LayerLimits, LimitSetting
 from atomic_sys.model.strict_yaml import as_mapping
 
 MOST_DEPLOYMENTS = 100
@@ -46,6 +47,7 @@ class Configuration:
     gnupg_homedir: str | None = None
     proxies: Mapping[str, str] = field(default_factory=dict)
     deployments: int = 2
+    limits: LayerLimits = DEFAULT_LIMITS
 
 
 def parse(document: bytes, path: str) -> Configuration:
@@ -65,6 +67,12 @@ def parse(document: bytes, path: str) -> Configuration:
         gnupg_homedir=fields.path("gnupg_homedir"),
         proxies={name: value for name in _PROXIES if (value := fields.text(name)) is not None},
         deployments=fields.number("deployments", Configuration().deployments, MOST_DEPLOYMENTS),
+        limits=LayerLimits(
+            entries=fields.limit(limits.ENTRIES, DEFAULT_LIMITS.entries),
+            depth=fields.limit(limits.DEPTH, DEFAULT_LIMITS.depth),
+            header=fields.limit(limits.HEADER, DEFAULT_LIMITS.header),
+            unpacked=fields.limit(limits.UNPACKED, DEFAULT_LIMITS.unpacked),
+        ),
     )
     for name in fields.unknown():
         warn(f"{path}: the unknown setting {name!r} is ignored")
@@ -102,11 +110,16 @@ class _Fields:
 
     def number(self, name: str, default: int, most: int) -> int:
         """A whole number that is not below the default. Raises InvalidConfiguration."""
+        return self.limit(LimitSetting(name, default, most), default)
+
+    def limit(self, setting: LimitSetting, default: int) -> int:
+        """A whole number in the setting's range. Raises InvalidConfiguration."""
+        name, least, most = setting
         value = self._get(name)
         if value is None:
             return default
-        if type(value) is not int or not default <= value <= most:
-            raise self._wrong(name, f"expected a whole number from {default} to {most}")
+        if type(value) is not int or not least <= value <= most:
+            raise self._wrong(name, f"expected a whole number from {least} to {most}")
         return value
 
     def unknown(self) -> list[str]:

@@ -8,7 +8,7 @@ it can be put back only when the object is whole again.
 import contextlib
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from enum import Enum
 
@@ -19,7 +19,7 @@ from atomic_sys.model.layer import LayerPath
 from atomic_sys.store.checkout import Checkout
 from atomic_sys.store.integrity import ObjectHasher, ObjectName, is_intact, xattrs
 from atomic_sys.store.objects import Checksum, ObjectKind
-from atomic_sys.store.repository import Mode, Repository
+from atomic_sys.store.repository import Mode, Repository, object_path
 from atomic_sys.store.tree import Directory, Node
 
 
@@ -45,7 +45,8 @@ class Comparison:
 
     `may_be_added` tells of a path that is not in the tree whether it may be there all the same: a
     runtime makes what is missing of the mount points. `mode` is how the checkout was made, if not
-    as the repository is.
+    as the repository is. `damaged` are the objects that are, where all have just been hashed: then
+    a file that is an object, by a hard link, is not hashed again.
     """
 
     def __init__(
@@ -53,8 +54,10 @@ class Comparison:
         repository: Repository,
         may_be_added: Callable[[LayerPath], bool],
         mode: Mode | None = None,
+        damaged: Collection[ObjectName] | None = None,
     ) -> None:
         self.repository = repository
+        self._damaged = damaged
         self.mode = mode or repository.mode
         self._may_be_added = may_be_added
         self._hasher = ObjectHasher(repository, mode)
@@ -112,9 +115,15 @@ class Comparison:
                 if info.st_size == 0:  # the same, and without the object's attribute
                     known = self.repository.content_info(content)
                     return known.target is None and known.size == 0
+            if self._damaged is not None and self._is_object(info, content):
+                return ObjectName(ObjectKind.FILE, content) not in self._damaged
             return self._hasher.checksum(name, fd)[0] == content
         except (Damaged, OSError):
             return False
+
+    def _is_object(self, info: os.stat_result, content: Checksum) -> bool:
+        path, objects = object_path(ObjectKind.FILE, content), self.repository.objects
+        return os.path.samestat(info, os.stat(path, dir_fd=objects, follow_symlinks=False))
 
     def restorable(self, difference: Difference) -> bool:
         """Whether the store has, whole, the object that is to be put back."""

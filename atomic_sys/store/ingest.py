@@ -22,6 +22,7 @@ from atomic_sys.store.images import (
 from atomic_sys.store.layer_builder import LayerBuilder
 from atomic_sys.store.objects import Checksum
 from atomic_sys.store.skeleton import SkeletonWriter
+from atomic_sys.store.space import Watch
 from atomic_sys.store.transaction import Transaction
 
 
@@ -51,7 +52,7 @@ def import_layer(
 
     Raises InvalidLayer, ContentMismatch, OSError, and whatever the stream raises.
     """
-    read = _read(transaction, stream)
+    read = _read(transaction, stream, Watch(transaction.repository))
     root, delta = layer_tree(transaction, read.builder.finish())
     about = {
         "docker.size": str(layer.compressed_size),
@@ -104,11 +105,13 @@ class _Read:
         )
 
 
-def _read(transaction: Transaction, stream: LayerStream) -> _Read:
+def _read(transaction: Transaction, stream: LayerStream, watch: Watch | None = None) -> _Read:
     read = _Read()
     for entry, chunks in stream:
         match entry:
             case RegularFile():
+                if watch is not None:
+                    chunks = watch.chunks(chunks, entry.size)
                 content = transaction.add_file(entry.metadata, entry.size, chunks)
                 read.builder.add(entry, content)
                 read.contents.append(content)

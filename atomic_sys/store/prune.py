@@ -5,12 +5,14 @@ The repository may be shared with libostree: every commit that any ref, local, r
 names stays with all its parents, as `ostree prune --refs-only` has it.
 """
 
+import contextlib
 import os
 from collections.abc import Collection
 from dataclasses import dataclass
 
 from atomic_sys.errors import Damaged
 from atomic_sys.fs.atomic import TEMPORARY_SUFFIX
+from atomic_sys.fs.directory import open_directory
 from atomic_sys.model.reference import ImageName
 from atomic_sys.store.images import (
     IMAGES,
@@ -30,7 +32,7 @@ from atomic_sys.store.images import (
 from atomic_sys.store.integrity import objects
 from atomic_sys.store.objects import Checksum, ObjectKind, decode_commit, decode_dirtree
 from atomic_sys.store.partial import forget_partial
-from atomic_sys.store.repository import Repository, object_path
+from atomic_sys.store.repository import OWN, Repository, object_path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +60,7 @@ def prune(repository: Repository, keep: Collection[str]) -> PruneReport:
         and ref not in needed
         and commit.hex() not in keep
     ]
-    reachable = reachable_objects(repository, without=doomed)
+    reachable = reachable_objects(repository, without=doomed, keep=keep)
     for ref in doomed:
         repository.delete_ref(ref)
     count, freed = _sweep(repository, reachable)
@@ -68,10 +70,16 @@ def prune(repository: Repository, keep: Collection[str]) -> PruneReport:
 
 
 def reachable_objects(
-    repository: Repository, *, without: Collection[str] = ()
+    repository: Repository, *, without: Collection[str] = (), keep: Collection[str] = ()
 ) -> Collection[tuple[ObjectKind, Checksum]]:
-    """What any ref reaches, but for these local ones. Raises Damaged, OSError."""
+    """What any ref reaches, but for these local ones, and any commit in `keep` (hex) that is here.
+
+    Raises Damaged, OSError.
+    """
     reachable = _Reachable(repository)
+    for text in keep:
+        with contextlib.suppress(ValueError, Damaged):  # of a damaged one, what is there stays
+            reachable.add_commit(bytes.fromhex(text))
     dropped = set(without)
     for ref, commit in repository.refs():
         if ref not in dropped:
@@ -179,10 +187,16 @@ def _sweep(
 def _remove_temporary_files(repository: Repository) -> None:
     """Ours, of processes that were killed: nobody else is here, the lock is exclusive.
 
-    The configuration of a repository is written beside its directories, all else in tmp/.
+    The configuration of a repository is written beside its directories, what we have counted in our
+    own, all else in tmp/.
     """
-    for directory, beginnings in ((".", (".config.",)), ("tmp", (".object.", ".link.", ".ref."))):
-        fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=repository.fd)
+    for directory, beginnings in (
+        (".", (".config.",)), ("tmp", (".object.", ".link.", ".ref.")), (OWN, (".sizes.json.",))
+    ):  # fmt: skip
+        try:
+            fd = open_directory(repository.fd, directory)
+        except FileNotFoundError:
+            continue
         try:
             for name in os.listdir(fd):
                 if name.startswith(beginnings) and name.endswith(TEMPORARY_SUFFIX):

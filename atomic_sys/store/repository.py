@@ -34,6 +34,7 @@ _CONFIG_LIMIT = 1 << 20
 _REF_LIMIT = 128
 _READ = 1 << 16  # bytes
 LOCK = ".lock"  # libostree's own lock file
+OWN = "extensions/atomic-sys"  # where libostree leaves alone what we keep besides objects
 USER_METADATA = "user.ostreemeta"
 _DIRECTORIES = ("objects", "tmp", "extensions", "state", "refs", "refs/heads", "refs/mirrors",
                 "refs/remotes", "tmp/cache")  # fmt: skip

@@ -7,10 +7,10 @@ from functools import partial
 
 from atomic_sys.errors import Damaged, NotFound
 from atomic_sys.model.digest import Digest
-from atomic_sys.store.commits import TreeReader, load_layer, store_commit, store_tree
-from atomic_sys.store.images import StoredImage, blob_ref, rootfs_ref
+from atomic_sys.store.commits import TreeReader, load_layer, store_tree
+from atomic_sys.store.images import blob_ref, rootfs_ref
 from atomic_sys.store.merge import merge
-from atomic_sys.store.objects import Checksum, Commit
+from atomic_sys.store.objects import Checksum, Commit, ObjectKind, encode_commit
 from atomic_sys.store.repository import Repository
 from atomic_sys.store.transaction import Transaction
 from atomic_sys.store.tree import IMPLIED, Directory, ReadLink
@@ -57,20 +57,25 @@ def _link(repository: Repository, content: Checksum) -> str | None:
     return repository.content_info(content).target
 
 
-def restore(transaction: Transaction, image: StoredImage) -> None:
-    """Store what the merged tree lacks; a commit that is there and says the same stays."""
-    repository, ref = transaction.repository, rootfs_ref(image.digest)
-    root = merged(repository, image.layers)
+def stored(transaction: Transaction, digest: Digest, layers: tuple[Digest, ...]) -> Tree:
+    """The merged tree of the image with this manifest digest, with all that it takes in the store.
+
+    Deployments name the commit, so one that is there and says the same stays; and a new one has no
+    date, so that whoever else merges the layers makes the same.
+    """
+    repository = transaction.repository
+    root = merged(repository, layers)
     trees = store_tree(transaction, root)
-    found = commit_of(repository, ref)
+    found = commit_of(repository, rootfs_ref(digest))
     if found is not None and (found[1].root_tree, found[1].root_metadata) == trees:
-        transaction.commit([])
-    else:
-        transaction.commit([(ref, store_commit(transaction, root, {}))])
+        return Tree(repository, root, found[0].hex())
+    undated = Commit(metadata={}, timestamp=0, root_tree=trees[0], root_metadata=trees[1])
+    commit = transaction.add_metadata(ObjectKind.COMMIT, encode_commit(undated))
+    return Tree(repository, root, commit.hex())
 
 
-def tree_of(repository: Repository, commit: str, digest: Digest) -> Tree:
-    """The tree of this commit (hex), else that of the image with this manifest digest.
+def tree_of(repository: Repository, commit: str, digest: Digest | None) -> Tree:
+    """The tree of this commit (hex), else that of the image with this manifest digest, if any.
 
     Raises NotFound when neither is here, Damaged.
     """
@@ -80,7 +85,7 @@ def tree_of(repository: Repository, commit: str, digest: Digest) -> Tree:
             TreeReader(repository).load(repository.commit(bytes.fromhex(commit))),
             commit,
         )
-    found = commit_of(repository, rootfs_ref(digest))
+    found = None if digest is None else commit_of(repository, rootfs_ref(digest))
     if found is None:
-        raise NotFound(f"the root file system of {digest} is not in the store")
+        raise NotFound(f"the root file system of {digest or commit} is not in the store")
     return Tree(repository, TreeReader(repository).load(found[1]), found[0].hex())

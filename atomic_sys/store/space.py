@@ -1,9 +1,15 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The space of the store's file system: looked at before an import, given back after one failed."""
+"""The space of the store's file system: looked at before an import and during it, given back after
+one that failed.
+
+A part is left to everybody else on the host, so that an image that unpacks to more than anybody
+thought ends before the disk is full.
+"""
 
 import contextlib
 import os
 import stat
+from collections.abc import Iterable, Iterator
 
 from atomic_sys.errors import AtomicSysError, Busy
 from atomic_sys.fs.lock import LockKind
@@ -11,6 +17,11 @@ from atomic_sys.store.objects import ObjectKind
 from atomic_sys.store.prune import reachable_objects
 from atomic_sys.store.recovery import recover, stale_marks, younger
 from atomic_sys.store.repository import Repository, object_path
+
+_RESERVED_PART = 33  # of the file system: 3 %, as libostree's min-free-space-percent has it
+_RESERVED_MOST = 256 << 20  # bytes
+_STEP = 32 << 20  # bytes that are written between two looks
+_EACH = 4096  # bytes that a file takes besides its content, or instead of it
 
 
 class NoSpace(AtomicSysError):
@@ -21,11 +32,42 @@ class NoSpace(AtomicSysError):
 
 
 def require(repository: Repository, size: int) -> None:
-    """Raises NoSpace when fewer bytes are free on the store's file system."""
+    """Raises NoSpace when fewer bytes are free for the store on its file system."""
     found = os.fstatvfs(repository.fd)
     free = found.f_frsize * (found.f_bfree if os.geteuid() == 0 else found.f_bavail)
-    if free < size:
-        raise NoSpace(f"there are {size} bytes to store, and {free} bytes are free")
+    kept = min(found.f_frsize * found.f_blocks // _RESERVED_PART, _RESERVED_MOST)
+    if free - kept < size:
+        raise NoSpace(
+            f"there are {size} bytes to store, and {free} bytes are free,"
+            f" of which {kept} are left to others"
+        )
+
+
+class Watch:
+    """Looks at the space again and again while an import writes."""
+
+    def __init__(self, repository: Repository) -> None:
+        self._repository = repository
+        self._written = 0
+
+    def chunks(self, chunks: Iterable[bytes], size: int) -> Iterable[bytes]:
+        """The chunks of a file of so many bytes. Raises NoSpace, also while iterating."""
+        if size < _STEP:
+            self._wrote(size + _EACH)
+            return chunks
+        require(self._repository, size)  # it may be laid out as a whole
+        return self._watched(chunks)
+
+    def _watched(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
+        for chunk in chunks:
+            self._wrote(len(chunk))
+            yield chunk
+
+    def _wrote(self, size: int) -> None:
+        self._written += size
+        if self._written >= _STEP:
+            self._written = 0
+            require(self._repository, _STEP)
 
 
 def give_back(repository: Repository) -> None:

@@ -7,7 +7,7 @@ Importing and checking out hold the repository's lock shared, pruning holds it e
 
 import contextlib
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from typing import Self
 
@@ -118,7 +118,7 @@ class Store:
         for number, signature in enumerate(image.signatures, 1):
             files[f"signature-{number}"] = signature
         with self.in_use(), Transaction.open(self.repository) as transaction:
-            rootfs = self._store_rootfs(transaction, image.layers)
+            root = rootfs.stored(transaction, image.digest, image.layers)
             config = store_commit(
                 transaction,
                 documents(transaction, {"content": image.config}),
@@ -128,19 +128,14 @@ class Store:
             commit = store_commit(transaction, documents(transaction, files), about)
             transaction.commit([
                 (images.blob_ref(image.config_digest), config),
-                (images.rootfs_ref(image.digest), rootfs),
+                (images.rootfs_ref(image.digest), bytes.fromhex(root.commit)),
                 (images.image_ref(image.name), commit),
             ])
+        self._latest = root
         stored = self.image(image.name)
         if stored is None:
             raise AtomicSysError(f"image {image.name} was removed while it was stored")
         return stored
-
-    def _store_rootfs(self, transaction: Transaction, layers: tuple[Digest, ...]) -> Checksum:
-        root = rootfs.merged(self.repository, layers)
-        commit = store_commit(transaction, root, {})
-        self._latest = Tree(self.repository, root, commit.hex())
-        return commit
 
     def survey(self) -> Survey:
         """All images, sorted by their encoded names; a damaged one does not hide the others."""
@@ -220,15 +215,8 @@ class Store:
 
         Raises NotFound for a missing layer, Damaged, Busy, OSError.
         """
-        ref = images.rootfs_ref(image.digest)
-        found = self._commit_of(ref)
-        if found is None:
-            with self.in_use(), Transaction.open(self.repository) as transaction:
-                transaction.commit([(ref, self._store_rootfs(transaction, image.layers))])
-            found = self._commit_of(ref)
-        if found is None:
-            raise Damaged(f"image {image.name}: its root file system is not in the store")
-        return self._tree(found)
+        found = self._commit_of(images.rootfs_ref(image.digest))
+        return self.restore_rootfs(image) if found is None else self._tree(found)
 
     def tree_below(self, image: StoredImage) -> Tree:
         """All of its layers but the last one. Raises NotFound for a missing layer, Damaged."""
@@ -239,11 +227,13 @@ class Store:
             return self._latest
         return Tree(self.repository, TreeReader(self.repository).load(found[1]), found[0].hex())
 
-    def rootfs(self, commit: str, digest: Digest) -> Tree:
-        """The root file system that a deployment was made from: its commit, else that of its image.
+    def rootfs(self, commit: str, digest: Digest | None = None) -> Tree:
+        """The root file system that a deployment is made from: its commit, else that of its image.
 
         Raises NotFound when neither is here, Damaged.
         """
+        if self._latest is not None and self._latest.commit == commit:
+            return self._latest
         return rootfs.tree_of(self.repository, commit, digest)
 
     def check_out(self, tree: Tree, dfd: int, name: str, content: Content = Content.LINKS) -> str:
@@ -256,20 +246,21 @@ class Store:
             check_out(self.repository, tree.root, dfd, name, content)
         return tree.commit
 
-    def restore_rootfs(self, image: StoredImage) -> None:
-        """Merge the layers again where the root file system lacks objects or its commit.
+    def restore_rootfs(self, image: StoredImage) -> Tree:
+        """Merge the layers again, where the root file system lacks objects or its commit.
 
         Its commit stays if it is there: deployments name it. Raises NotFound for a missing layer,
         Damaged, Busy, OSError.
         """
         with self.in_use(), Transaction.open(self.repository) as transaction:
-            rootfs.restore(transaction, image)
+            tree = rootfs.stored(transaction, image.digest, image.layers)
+            ref = images.rootfs_ref(image.digest)
+            transaction.commit([(ref, bytes.fromhex(tree.commit))])
+        return tree
 
     def discard(self, doomed: Collection[ObjectName]) -> None:
         """Remove damaged objects, so that whole ones can take their names. Raises Busy, OSError."""
-        if self._held:
-            raise Busy("the store is in use by this process")
-        with self.repository.locked(LockKind.EXCLUSIVE, self.timeout):
+        with self._alone():
             for name in doomed:
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(object_path(*name), dir_fd=self.repository.objects)
@@ -287,13 +278,18 @@ class Store:
             if not self.repository.delete_ref(images.image_ref(name)):
                 raise NotFound(f"there is no image {name}")
 
-    def prune(self, keep: Collection[str] = ()) -> PruneReport:
-        """Remove what no image, and no commit or outline in `keep` (hex), needs.
+    def prune(self, keep: Callable[[], Collection[str]] = tuple) -> PruneReport:
+        """Remove what no image, and no commit or outline in `keep()` (hex), needs.
 
-        Raises Damaged, Busy, OSError.
+        It is asked when nobody else uses the store. Raises Damaged, Busy, OSError.
         """
+        with self._alone():
+            recover(self.repository)
+            return prune.prune(self.repository, keep())
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
         if self._held:
             raise Busy("the store is in use by this process")
         with self.repository.locked(LockKind.EXCLUSIVE, self.timeout):
-            recover(self.repository)
-            return prune.prune(self.repository, keep)
+            yield

@@ -15,7 +15,8 @@ def rejection(verdict: Verdict, image: str) -> Rejected:
     denied = [requirement for requirement in verdict.requirements if not requirement.accepted]
     place = f"{verdict.source} ({verdict.place})"
     cause = next((one.cause for one in denied if one.cause is not None), Cause.POLICY)
-    reasons = "; ".join(f"{one.kind}: {one.reason}" for one in denied) or "no requirements"
+    told = dict.fromkeys(f"{one.kind}: {one.reason}" for one in denied)
+    reasons = "; ".join(told) or "no requirements"
     return Rejected(
         f"{image} is rejected by {place}: {reasons}",
         hint=_hint(cause, verdict, shlex.quote(image)),
@@ -28,7 +29,8 @@ def _details(denied: list[RequirementVerdict]) -> tuple[str, ...]:
     lines: list[str] = []
     for requirement in denied:
         if requirement.keys:
-            lines.append(f"{requirement.kind} wants a signature of {', '.join(requirement.keys)}")
+            wanted = ", ".join(map(str, requirement.keys))
+            lines.append(f"{requirement.kind} wants a signature of {wanted}")
         lines += [f"{one.source}: {one.reason}" for one in requirement.signatures]
     if len(lines) > _MAX_DETAILS:
         left_out = len(lines) - _MAX_DETAILS + 1

@@ -17,10 +17,11 @@ from atomic_sys.errors import AtomicSysError
 from atomic_sys.fs.process import Command, Completed
 from atomic_sys.trust.gpg_status import Status, judge_status, parse_status
 from atomic_sys.trust.openpgp import MESSAGE_LIMIT, InvalidMessage, literal_content
-from atomic_sys.trust.verifier import Keyring, Outcome, Refused, Signed
+from atomic_sys.trust.verifier import Keyring, Outcome, Refused, Signed, TrustedKey
 
 _TIMEOUT = 30.0  # seconds for one run of gpg
 _STATUS_LIMIT = 1 << 20  # bytes
+_KEY_ID = 16  # hex digits at the end of a fingerprint (RFC 4880, 12.2)
 _OPTIONS = (
     "--no-options",
     "--batch",
@@ -53,10 +54,11 @@ class GpgVerifier:
         except OSError as error:
             raise AtomicSysError(f"cannot make a directory for keys: {error.strerror}") from error
         with directory as home:
-            found: dict[str, None] = {}
+            found: dict[str, TrustedKey] = {}
             for key in keys:
-                found |= dict.fromkeys(_import(self.program, home, key))
-            yield GpgKeyring(program=self.program, home=home, fingerprints=tuple(found))
+                for one in _import(self.program, home, key):
+                    found.setdefault(one.fingerprint, one)
+            yield GpgKeyring(program=self.program, home=home, keys=tuple(found.values()))
 
     def verify(self, blob: bytes, keys: tuple[bytes, ...]) -> Outcome:
         """Judge one signature by the keys of these files. Raises AtomicSysError."""
@@ -76,7 +78,7 @@ class GpgKeyring:
 
     program: str
     home: str
-    fingerprints: tuple[str, ...]
+    keys: tuple[TrustedKey, ...]
 
     def verify(self, blob: bytes) -> Outcome:
         """Judge one signature. Raises CommandFailed when gpg cannot be run."""
@@ -85,7 +87,8 @@ class GpgKeyring:
         except InvalidMessage as error:
             return Refused(str(error))
         done, status = _run(self.program, self.home, ("--decrypt",), blob)
-        outcome = judge_status(status, done.returncode, self.fingerprints)
+        trusted = tuple(key.fingerprint for key in self.keys)
+        outcome = judge_status(status, done.returncode, trusted)
         if isinstance(outcome, Refused):
             return outcome
         if done.stdout != literal:
@@ -93,15 +96,22 @@ class GpgKeyring:
         return Signed(content=literal, fingerprint=outcome.fingerprint, user=outcome.user)
 
 
-def _import(program: str, home: str, key: bytes) -> Iterator[str]:
-    """Import one key file; the primary fingerprints of the public keys that gpg took.
+def _import(program: str, home: str, key: bytes) -> Iterator[TrustedKey]:
+    """Import one key file; the public keys that gpg took, by their primary fingerprints.
 
     The exit status is not asked: gpg fails for the secret half of a key, which is of no use here.
     """
     _, status = _run(program, home, ("--import",), key)
+    owners: dict[str, str] = {}
     for line in status.lines:
-        if line.keyword == "IMPORT_OK" and len(line.arguments) >= 2:
-            yield line.arguments[1].upper()
+        match line.keyword, line.arguments:
+            case "IMPORTED", (key_id, *_):
+                owners[key_id] = line.user()
+            case "IMPORT_OK", (_, fingerprint, *_):
+                owner = owners.get(fingerprint[-_KEY_ID:])
+                yield TrustedKey(fingerprint=fingerprint.upper(), owner=owner)
+            case _:
+                continue
 
 
 def _run(

@@ -102,7 +102,7 @@ def _judge_signed_by(
     except UnusableKeys as error:
         return RequirementVerdict.deny(kind, Cause.KEYS, str(error))
     with verifier.keyring(keys) as keyring:
-        if not keyring.fingerprints:
+        if not keyring.keys:
             reason = f"no public keys in {describe(requirement.keys)}"
             return RequirementVerdict.deny(kind, Cause.KEYS, reason)
         candidates = tuple(
@@ -111,9 +111,7 @@ def _judge_signed_by(
             if isinstance(signature, SimpleSignature)
         )
         others = len(image.signatures) - len(candidates)
-        return RequirementVerdict.of_candidates(
-            kind, keyring.fingerprints, candidates, others=others
-        )
+        return RequirementVerdict.of_candidates(kind, keyring.keys, candidates, others=others)
 
 
 def _judge_sigstore_signed(
@@ -141,7 +139,7 @@ def _judge_sigstore_signed(
         if isinstance(signature, SigstoreAttachment) and signature.mime == sigstore.MIME
     )
     others = len(image.signatures) - len(candidates)
-    return RequirementVerdict.of_candidates(kind, root.names, candidates, others=others)
+    return RequirementVerdict.of_candidates(kind, root.keys, candidates, others=others)
 
 
 def _judge_simple(
@@ -152,7 +150,8 @@ def _judge_simple(
 ) -> SignatureVerdict:
     """Whatever the verifier says, the key must be one of the requirement's."""
     outcome = keyring.verify(signature.message)
-    if isinstance(outcome, Signed) and outcome.fingerprint not in keyring.fingerprints:
+    trusted = [key.fingerprint for key in keyring.keys]
+    if isinstance(outcome, Signed) and outcome.fingerprint not in trusted:
         outcome = Refused(f"signed by the unknown key {outcome.fingerprint}")
     return _judge_outcome(
         signature.source, outcome, PayloadType.SIMPLE, requirement.identity, image

@@ -26,7 +26,7 @@ from atomic_sys.trust.requirements import (
     SigstoreKeySource,
     SigstoreSigned,
 )
-from atomic_sys.trust.verifier import Refused, Signed
+from atomic_sys.trust.verifier import Refused, Signed, TrustedKey
 
 MIME = "application/vnd.dev.cosign.simplesigning.v1+json"
 SIGNATURE = "dev.cosignproject.cosign/signature"
@@ -55,6 +55,11 @@ class _ByPki:
     mail: str | None
     host: str | None
 
+    @property
+    def subject(self) -> str | None:
+        """Who a certificate must be for."""
+        return self.mail or self.host
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrustRoot:
@@ -64,15 +69,19 @@ class TrustRoot:
     log_keys: tuple[PublicKey, ...] | None
 
     @property
-    def names(self) -> tuple[str, ...]:
-        """The fingerprints of the keys or of the root certificates' keys."""
+    def keys(self) -> tuple[TrustedKey, ...]:
+        """The keys with their files, or those of the root certificates with whom they may name."""
+        owners: dict[str, str | None]
         match self.trusted:
             case _ByKeys(keys=keys):
-                return tuple(dict.fromkeys(key.fingerprint for key in keys))
-            case _ByFulcio(roots=roots) | _ByPki(roots=roots):
-                return tuple(dict.fromkeys(root.key.fingerprint for root in roots))
+                owners = {key.fingerprint: key.name for key in keys}
+            case _ByFulcio(roots=roots, mail=mail):
+                owners = {root.key.fingerprint: mail for root in roots}
+            case _ByPki(roots=roots) as pki:
+                owners = {root.key.fingerprint: pki.subject for root in roots}
             case _ as unreachable:
                 assert_never(unreachable)
+        return tuple(TrustedKey(fingerprint=one, owner=owner) for one, owner in owners.items())
 
     def verify(self, attachment: SigstoreAttachment, now: datetime) -> Signed | Refused:
         """Who signed the payload, if it was one who is trusted; `now` is when pki is judged."""
@@ -87,7 +96,7 @@ class TrustRoot:
                     user = fulcio.mail
                 case _ByPki() as pki:
                     candidates = (_by_pki(pki, attachment, now),)
-                    user = pki.mail or pki.host
+                    user = pki.subject
                 case _ as unreachable:
                     assert_never(unreachable)
         except (InvalidJson, NotLogged, NotTrusted) as error:

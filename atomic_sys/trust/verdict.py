@@ -11,6 +11,7 @@ from typing import Self
 from atomic_sys.model.digest import Digest
 from atomic_sys.model.reference import DockerReference
 from atomic_sys.model.strict_json import Json
+from atomic_sys.trust.verifier import TrustedKey
 
 _MAX_LINES = 5
 
@@ -50,6 +51,7 @@ class SignatureVerdict:
             "source": self.source,
             "accepted": self.accepted,
             "signer": self.signer,
+            "user": self.user,
             "identity": self.identity,
             "reason": self.reason or "",
         }
@@ -57,12 +59,12 @@ class SignatureVerdict:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequirementVerdict:
-    """One requirement; `cause` is None for one that is met. `keys` are primary fingerprints."""
+    """One requirement; `cause` is None for one that is met. `keys` are those it believes."""
 
     kind: str
     cause: Cause | None
     reason: str
-    keys: tuple[str, ...] = ()
+    keys: tuple[TrustedKey, ...] = ()
     signatures: tuple[SignatureVerdict, ...] = ()
 
     @classmethod
@@ -79,7 +81,7 @@ class RequirementVerdict:
     def of_candidates(
         cls,
         kind: str,
-        keys: tuple[str, ...],
+        keys: tuple[TrustedKey, ...],
         signatures: tuple[SignatureVerdict, ...],
         *,
         others: int,
@@ -111,7 +113,8 @@ class RequirementVerdict:
             "type": self.kind,
             "accepted": self.accepted,
             "reason": self.reason,
-            "keys": list(self.keys),
+            "keys": [key.fingerprint for key in self.keys],
+            "owners": [key.owner for key in self.keys],
             "signatures": [signature.as_json() for signature in self.signatures],
         }
 
@@ -158,6 +161,7 @@ class Verdict:
             "reference": self.reference,
             "digest": str(self.digest),
             "accepted": self.accepted,
+            "policy": self.source,
             "transport": self.transport,
             "scope": self.scope,
             "requirements": [requirement.as_json() for requirement in self.requirements],

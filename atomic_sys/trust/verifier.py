@@ -21,6 +21,20 @@ class Signed:
     user: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrustedKey:
+    """A key whose signatures a requirement believes, or a root that vouches for such keys.
+
+    `owner` is a mail address, a user id, or the file that it is in; None where nobody knows.
+    """
+
+    fingerprint: str
+    owner: str | None = None
+
+    def __str__(self) -> str:
+        return self.fingerprint if self.owner is None else f"{self.owner} ({self.fingerprint})"
+
+
 @dataclass(frozen=True, slots=True)
 class Refused:
     """Not a signature to be believed, and why, in plain words."""
@@ -35,8 +49,8 @@ class Keyring(Protocol):
     """The keys of one requirement, and nothing else."""
 
     @property
-    def fingerprints(self) -> tuple[str, ...]:
-        """The primary fingerprints of all usable public keys, each once, in their order."""
+    def keys(self) -> tuple[TrustedKey, ...]:
+        """All usable public keys by their primary fingerprints, each once, in their order."""
         ...
 
     def verify(self, blob: bytes) -> Outcome:

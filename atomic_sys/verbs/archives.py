@@ -4,6 +4,7 @@
 import contextlib
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from enum import Enum
 from typing import BinaryIO, assert_never
 
@@ -82,7 +83,8 @@ def load(path: str | None, stdin: BinaryIO, host: Host, report: Report) -> Itera
     """
     with doing(f"loading {path or 'from standard input'}"), _opened(path, stdin) as archive:
         judge = make_judge(host)
-        for at in list(archive.images()):
+        limits = host.configuration.limits
+        for at in [replace(at, limits=limits) for at in archive.images()]:
             yield engine.pull(at, host.platform, host.store, judge, report)
 
 

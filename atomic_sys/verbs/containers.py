@@ -2,13 +2,13 @@
 """`atomic containers list` and `status`: what is installed, and how it is."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from atomic_sys.engine.drift import drift
 from atomic_sys.engine.observe import (
     Installed,
     installed,
+    names_with_state,
     observe,
     read_deployment_file,
     read_state,
@@ -70,16 +70,19 @@ def list_containers(host: Host) -> tuple[Container, ...]:
     """All containers; systemd is asked once for all of them. Raises SystemdError, OSError."""
     found = installed(host.root, host.paths)
     units = [c.name.unit for c in found if _has_service(c)]
-    states = host.manager.states(units) if units else {}
-    return tuple(_container(one, states, host) for one in found)
+    states = host.unit_states(units) if units else {}
+    decided = names_with_state(host.root, host.paths)
+    return tuple(_container(one, states, decided, host) for one in found)
 
 
 def status(name: ContainerName, host: Host) -> Status:
     """One container. Raises NotFound, SystemdError, OSError."""
+    from atomic_sys.engine.drift import drift  # it hashes, which the list need not load
+
     found = require(host.root, host.paths, name)
     states = host.manager.states([name.unit])
     return Status(
-        container=_container(found, states, host),
+        container=_container(found, states, {name.value}, host),
         unit=states[name.unit],
         details=host.manager.details(name.unit),
         enabled=host.manager.unit_file_state(name.unit),
@@ -92,13 +95,17 @@ def _has_service(container: Installed) -> bool:
     return container.record is None or container.record.has_service
 
 
-def _container(found: Installed, states: Mapping[str, UnitState], host: Host) -> Container:
+def _container(
+    found: Installed,
+    states: Mapping[str, UnitState],
+    decided: Collection[str],
+    host: Host,
+) -> Container:
     state = NO_SERVICE
     if _has_service(found):
         state = _STATES.get(states[found.name.unit].active, "inactive")
-    return Container(
-        installed=found, state=state, command=_command(found, host), held=_held(found, host)
-    )
+    held = found.name.value in decided and _held(found, host)
+    return Container(installed=found, state=state, command=_command(found, host), held=held)
 
 
 def _held(found: Installed, host: Host) -> bool:

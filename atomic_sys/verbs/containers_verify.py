@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from atomic_sys import log
-from atomic_sys.engine.observe import Installed, require, rootfs_path
+from atomic_sys.engine.observe import Installed, find, require, rootfs_path
 from atomic_sys.engine.own_files import is_recorded
 from atomic_sys.engine.prepare import Deployment, prepare
 from atomic_sys.engine.rendered_files import RenderedFile, rendered_files
@@ -22,6 +22,7 @@ from atomic_sys.store.images import StoredImage
 from atomic_sys.store.outlines import Outlines
 from atomic_sys.verbs.fsck import check_store
 from atomic_sys.verbs.support import claimed, make_view
+from atomic_sys.verbs.uninstall import every_container
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,14 +40,14 @@ class Verified:
 
 
 def verify_containers(
-    containers: Sequence[Installed],
+    containers: Sequence[Installed] | None,
     host: Host,
     report: Report,
     advance: Callable[[int], None],
     *,
     repair: bool,
 ) -> tuple[Verified, ...]:
-    """Verify these containers, and put back what differs.
+    """Verify these containers, or (None) all that there are, and put back what differs.
 
     The store is repaired first where it has to give what it does not have whole. Raises NotFound
     for one that an interrupted command had only begun to install, AtomicSysError, OSError.
@@ -55,13 +56,17 @@ def verify_containers(
         root=host.root, paths=host.paths, store=host.store, render=partial(_render_again, host)
     )
     answers: list[Verified] = []
-    for name in (container.name for container in containers):
+    chosen = every_container(host) if containers is None else containers
+    for name in (one.name for one in chosen):
         with doing(f"verifying {name}"), claimed(host, name, report):
+            if containers is None and find(host.root, host.paths, name) is None:
+                continue  # uninstalled since
             container = require(host.root, host.paths, name)  # recovery may have led it elsewhere
             found = left = verifier.verify(container)
             if found and repair:
                 if verifier.needs_store(container):
-                    check_store(host, report, advance, repair=True)
+                    for why in check_store(host, report, advance, repair=True).failed:
+                        log.warn(f"could not repair {why}")
                 left = verifier.restore(container)
             recorded = is_recorded(container)
             answers.append(Verified(name=name, found=found, left=left, recorded=recorded))

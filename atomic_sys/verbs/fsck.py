@@ -29,6 +29,7 @@ class StoreCheck:
     problems: tuple[str, ...]
     repaired: tuple[str, ...]
     failed: tuple[str, ...]
+    deployments: int = 0  # how many were compared with the store
 
 
 def check_store(

@@ -2,16 +2,21 @@
 """`atomic images list` and `delete`."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from atomic_sys.engine.observe import installed
 from atomic_sys.errors import AtomicSysError, NotFound, UsageError, doing
 from atomic_sys.host import Host
 from atomic_sys.log import warn
+from atomic_sys.model.digest import Digest
 from atomic_sys.model.reference import ImageName
 from atomic_sys.store.images import StoredImage
 from atomic_sys.verbs.sourcing import parse_image
+
+if TYPE_CHECKING:
+    from atomic_sys.store.sizes import Sizes
 
 FILTERS = ("repo", "repository", "tag", "id", "image", "created", "size", "type", "is_dangling")
 
@@ -54,6 +59,14 @@ def list_images(host: Host) -> tuple[ListedImage, ...]:
         ListedImage(image=image, users=tuple(users.get(image.digest.hex, ())))
         for image in survey.images
     )
+
+
+def image_sizes(listed: Sequence[ListedImage], host: Host) -> "Mapping[Digest, Sizes]":
+    """What each image has for itself and shares with the others; `listed` are all there are."""
+    # Here since only the list wants it.
+    from atomic_sys.store.sizes import sizes_of
+
+    return sizes_of(host.store.repository, [item.image for item in listed])
 
 
 def every_name(host: Host) -> tuple[str, ...]:

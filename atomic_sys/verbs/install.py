@@ -84,12 +84,13 @@ def install(request: Install, host: Host, report: Report) -> InstallResult:
                 name=name, image=request.image, pulled=pulled, plan=(), deployment="", once=True
             )
         _check_free(state, host)
-        wanted = _wanted(request, state, pulled, host)
-        plan = plan_install(wanted, host.paths, partial(is_free, host.root))
-        if not request.dry_run:
-            if wanted.rootfs is not None:  # by that word, clients know that something has changed
-                report.say(f"Extracting to {deployment_path(host.paths, name, wanted.number)}")
-            apply(plan, transaction.tools, transaction.journal, Header(what="install"))
+        with host.store.in_use():  # or a prune might take what no deployment has yet
+            wanted = _wanted(request, state, pulled, host)
+            plan = plan_install(wanted, host.paths, partial(is_free, host.root))
+            if not request.dry_run:
+                if wanted.rootfs is not None:  # by that word, clients know of a change
+                    report.say(f"Extracting to {deployment_path(host.paths, name, wanted.number)}")
+                apply(plan, transaction.tools, transaction.journal, Header(what="install"))
     return InstallResult(
         name=name,
         image=request.image,

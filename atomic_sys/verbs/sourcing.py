@@ -2,6 +2,7 @@
 """What a verb needs to fetch and judge an image; a pull imports this and nothing else."""
 
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from atomic_sys.host import Host
@@ -36,4 +37,5 @@ def locate(host: Host, source: Source) -> "ImageAt":
     from atomic_sys.engine import sources
 
     docker_host = host.environment.get("DOCKER_HOST")
-    return sources.locate(source, host.http, host.registries, host.credentials, docker_host)
+    at = sources.locate(source, host.http, host.registries, host.credentials, docker_host)
+    return replace(at, limits=host.configuration.limits)

@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from atomic_sys import log
+from atomic_sys.engine import protection
 from atomic_sys.engine.journal import Journal
 from atomic_sys.engine.observe import find, is_free
 from atomic_sys.engine.prepare import HostView
-from atomic_sys.engine.pull import require_image
 from atomic_sys.engine.recover import recover
 from atomic_sys.engine.report import Report
 from atomic_sys.engine.runtime import check_runtime, runtime_features
@@ -20,7 +21,6 @@ from atomic_sys.engine.steps import Tools
 from atomic_sys.errors import AtomicSysError
 from atomic_sys.host import Host
 from atomic_sys.model.names import ContainerName
-from atomic_sys.model.reference import ImageName
 from atomic_sys.render import render
 from atomic_sys.render.host_facts import HostFacts
 from atomic_sys.render.render import DefaultTemplates
@@ -56,19 +56,34 @@ def claimed(host: Host, name: ContainerName, report: Report) -> Iterator[Transac
 def make_tools(host: Host, report: Report, journal: Journal) -> Tools:
     """What operations work with."""
 
-    def check_out(image: str, dfd: int, name: str) -> None:
-        store = host.store
-        store.check_out(store.tree(require_image(store, ImageName(image))), dfd, name)
+    def check_out(commit: str, dfd: int, name: str) -> None:
+        host.store.check_out(host.store.rootfs(commit), dfd, name)
+
+    def protect(deployment: str) -> None:
+        if host.manager.online:
+            protect_deployment(deployment)
 
     return Tools(
         root=host.root,
         root_path=host.options.root,
         manager=host.manager,
         check_out=check_out,
+        protect=protect,
         backup=journal.backup,
         say=report.say,
         start_timeout=START_TIMEOUT,
     )
+
+
+def protect_deployment(deployment: str) -> str | None:
+    """Protect it on the running host; why that cannot be is returned, and no error."""
+    try:
+        reason = protection.protect(deployment)
+    except (AtomicSysError, OSError) as error:
+        reason = str(error)
+    if reason is not None:
+        log.debug(f"{deployment} is not protected from accidental writes: {reason}")
+    return reason
 
 
 def make_view(host: Host, runtime: str) -> HostView:

@@ -52,4 +52,5 @@ def lint_policy(file: str | None, host: Host) -> Linted:
 
 
 def _invalid(rule: str, place: str, error: Exception) -> Finding:
-    return Finding(rule=rule, severity=Severity.ERROR, place=place, message=str(error))
+    message = str(error).removeprefix(f"{place}: ")
+    return Finding(rule=rule, severity=Severity.ERROR, place=place, message=message)

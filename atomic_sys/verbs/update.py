@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """`atomic containers update NAME`: ask the source, fill a new deployment, switch, and watch."""
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
@@ -19,26 +20,22 @@ from atomic_sys.engine.pull import Pulled
 from atomic_sys.engine.remote_rootfs import OtherFiles
 from atomic_sys.engine.report import Report
 from atomic_sys.engine.switch import Switch, Texts
-from atomic_sys.errors import AtomicSysError, UsageError, doing
+from atomic_sys.errors import AtomicSysError, doing
 from atomic_sys.host import Host
 from atomic_sys.model.health import can_read
 from atomic_sys.model.hooks import Hook
 from atomic_sys.model.names import ContainerName
 from atomic_sys.model.record import RECORD_NAME, Record
-from atomic_sys.render.render import Rendered, known_names
-from atomic_sys.render.values import OVERRIDABLE
+from atomic_sys.render.render import Rendered
 from atomic_sys.systemd.manager import StartFailed
+from atomic_sys.verbs.chosen_values import changed_values, known_values
 from atomic_sys.verbs.collecting import collect_old
 from atomic_sys.verbs.finding import kept_image, latest_image
 from atomic_sys.verbs.hooks import plan_hook, run_hook
 from atomic_sys.verbs.install import make_record
 from atomic_sys.verbs.remote import prepare_anywhere
 from atomic_sys.verbs.state import remember_bad
-from atomic_sys.verbs.support import (
-    Transaction,
-    claimed,
-    make_view,
-)
+from atomic_sys.verbs.support import Transaction, claimed, make_view
 from atomic_sys.verbs.switching import (
     DEFAULT_SETTLE,
     Current,
@@ -88,7 +85,7 @@ class UpdateResult:
     status: Status
     before: str
     after: str
-    latest: str
+    latest: str = ""
     reason: str = ""
     plan: Plan | None = None
 
@@ -99,15 +96,20 @@ def update(name: ContainerName, request: Update, host: Host, report: Report) -> 
     Raises RolledBack when the new deployment failed and the old one runs again, and AtomicSysError
     for whatever keeps it from being tried.
     """
-    with doing(f"updating {name}"), claimed(host, name, report) as transaction:
+    with (
+        doing(f"updating {name}"),
+        claimed(host, name, report) as transaction,
+        contextlib.ExitStack() as holding,
+    ):
         now = current(name, host)
         if now.state.held:
             return _not_updated(now, request, "it is held")
         chosen = chosen_values(now.installed, now.record, host.root)
-        values = _user_values(chosen, request)
+        values = changed_values(chosen, request.values, request.unset)
         record = replace(now.record, remote=request.rootfs or now.record.remote)
         find = latest_image if request.pull else kept_image
         pulled = find(record, request.rebase, host, report)
+        holding.enter_context(host.store.in_use())  # or a prune might take what nothing has yet
         digest = pulled.image.digest
         wanted = replace(record, revision=digest.hex, user_values=values)
         if wanted == replace(now.record, user_values=chosen):
@@ -176,23 +178,8 @@ def _not_updated(now: Current, request: Update, reason: str) -> UpdateResult:
         )
     before = now.record.revision
     return UpdateResult(
-        name=now.name,
-        status=Status.NOT_UPDATED,
-        before=before,
-        after=before,
-        latest="",
-        reason=reason,
+        name=now.name, status=Status.NOT_UPDATED, before=before, after=before, reason=reason
     )
-
-
-def _user_values(chosen: Mapping[str, str], request: Update) -> dict[str, str]:
-    """The values the user chose, then and now. Raises UsageError."""
-    values = dict(chosen)
-    for name in request.unset:
-        if name not in values:
-            raise UsageError(f"the value {name} was never set", hint="--set sets it")
-        del values[name]
-    return values | dict(request.values)
 
 
 def _wanted(
@@ -203,8 +190,7 @@ def _wanted(
     number = observe(host.root, host.paths, name).free_number
     tree = store.tree(pulled.image)
     if now.record.from_predecessor:
-        known = known_names(read_exports(pulled.image, tree)) | OVERRIDABLE
-        values = {key: value for key, value in values.items() if key in known}
+        values = known_values(values, read_exports(pulled.image, tree))
     deployment = Deployment(
         name=name,
         directory=deployment_path(host.paths, name, number),

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,17 @@ def test_hosts_share_one_directory(fleet: Fleet) -> None:
         host.alone("images", "prune")
         assert list(host.repository.rglob("*.commit*")) == []
         assert list(host.repository.rglob("*.file")) == []
+    assert listing(fleet.export) == before
+
+
+def test_at_the_same_time(fleet: Fleet) -> None:
+    before = listing(fleet.export)
+    with ThreadPoolExecutor(2) as pool:
+        done = list(pool.map(lambda name: fleet.install(name, "one"), fleet.hosts))
+    assert [code for code, _, _ in done] == [0, 0]
+    for host in fleet.hosts.values():
+        host.check()
+        assert host.alone("run", "hello", "/bin/cat", "/version") == "1\n"
     assert listing(fleet.export) == before
 
 

@@ -186,9 +186,11 @@ def test_keyring(gpg: Gpg) -> None:
     secret = gpg.run("--export-secret-keys", gpg.fingerprints["bob"])
     names = ["alice", "team", "bob"]
     with GpgVerifier().keyring((armored, gpg.public("alice", "team"), secret, b"junk")) as keys:
-        assert sorted(keys.fingerprints) == sorted(gpg.fingerprints[name] for name in names)
+        known = {f"{name}@example.com ({gpg.fingerprints[name]})" for name in names}
+        assert {str(key) for key in keys.keys} == known
+        assert len(keys.keys) == len(names)
     with GpgVerifier().keyring((b"", b"junk", gpg.sign("alice"))) as keys:
-        assert keys.fingerprints == ()
+        assert keys.keys == ()
 
 
 def test_nothing_is_left(gpg: Gpg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

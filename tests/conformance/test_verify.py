@@ -187,8 +187,10 @@ def test_the_whole_rootfs_is_put_back(site: Site) -> None:
 def test_what_cannot_be_put_back_is_still_named(site: Site) -> None:
     write_into(site.rootfs / "hello")
     site.layout.rename(site.layout.with_name("gone"))
-    text = site.atomic("containers", "verify", "--repair", "hello", code=5)
+    text, talk = site.host.atomic("containers", "verify", "--repair", "hello", code=5)
     assert "hello: changed: " in text
+    assert "could not repair" in talk
+    assert "No such file or directory" in talk
 
 
 def test_what_an_interrupted_command_left_is_taken_back_first(site: Site) -> None:
@@ -219,3 +221,42 @@ def test_what_an_interrupted_command_left_is_taken_back_first(site: Site) -> Non
 def test_usage(site: Site) -> None:
     site.atomic("containers", "verify", code=2)
     site.atomic("containers", "verify", "nobody", code=4)
+
+
+def test_fsck_compares_deployments_too(site: Site) -> None:
+    assert ", 1 deployment: no problems" in site.atomic("fsck")
+    (site.rootfs / "usr/empty").write_text("now full")  # a file of its own: no object is damaged
+    (site.rootfs / "usr/new").write_text("nobody's")
+    answer = json.loads(site.atomic("fsck", "--json", code=5))
+    assert (answer["damaged"], answer["deployments"]) == ([], 1)
+    (problem,) = answer["problems"]
+    deployment = "/var/lib/containers/atomic/hello.0"
+    assert problem == (
+        f"{deployment}: not as it was checked out: {deployment}/rootfs/usr/new (added),"
+        f" {deployment}/rootfs/usr/empty (changed)"
+    )
+    assert f"Repaired {deployment}" in site.atomic("fsck", "--repair")
+    site.atomic("containers", "verify", "hello")
+
+
+def test_fsck_repairs_the_object_and_the_deployment(site: Site) -> None:
+    write_into(site.rootfs / "hello")
+    answer = json.loads(site.atomic("fsck", "--json", code=5))
+    assert len(answer["damaged"]) == 1
+    assert any("rootfs/hello (changed)" in line for line in answer["problems"])
+    said = site.atomic("fsck", "--repair")
+    assert "Repaired hello:latest" in said
+    assert "Repaired /var/lib/containers/atomic/hello.0" in said
+    assert (site.rootfs / "hello").read_bytes() == b"hello\n"
+    site.atomic("fsck")
+
+
+def test_fsck_hashes_what_is_no_object_any_more(site: Site) -> None:
+    copy = site.rootfs / "copy"
+    shutil.copy2(site.rootfs / "hello", copy)
+    copy.rename(site.rootfs / "hello")  # the same content, in another inode
+    site.atomic("fsck")
+    write_into(site.rootfs / "hello")
+    assert "rootfs/hello (changed)" in site.atomic("fsck", code=5)
+    site.atomic("fsck", "--repair")
+    assert (site.rootfs / "hello").stat().st_nlink > 1

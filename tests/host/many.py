@@ -38,8 +38,12 @@ def names(count: int) -> list[str]:
 
 
 def install_many(host: Host, count: int, layouts: Path) -> Sequence[str]:
-    """Installs and starts them; returns the names. `layouts` is an empty directory to work in."""
-    service.make_layout(layouts / "many", SCRIPT, {})
+    """Installs and starts them; returns the names. `layouts` is an empty directory to work in.
+
+    Their source is /srv/versions/many; the image that could follow it is /srv/versions/other.
+    """
+    for version in ("many", "other"):
+        service.make_layout(layouts / version, f": {version}; {SCRIPT}", {})
     service.make_ready(host, layouts)
     atomic(host, "install", "oci:/srv/versions/many", "--name", FIRST)
     others = names(count)[1:]

@@ -71,6 +71,8 @@ def make_layout(
     content = [
         layers.file("bin/busybox", Path(program).read_bytes(), mode=0o755),
         *(layers.symlink(f"bin/{tool}", "busybox") for tool in ("sh", "sleep", "true")),
+        # Else the runtime would make them, in the checkout.
+        *(layers.directory(name) for name in ("dev", "proc", "sys", "tmp")),
         *(layers.file(f"exports/{name}", text) for name, text in files.items()),
         *more,
     ]
@@ -119,10 +121,11 @@ def files(host: Host) -> dict[str, str]:
     it is there, as it has the time."""
     listed = snapshot(host, ROOTS)
     noise = (f"{CHECKOUTS}/.storage", f"{CHECKOUTS}/.lock")
+    shared = (f"{CHECKOUTS}/.journal", f"{CHECKOUTS}/.state")  # made once, and kept
     return {
         path: "a record" if path.startswith(CHECKOUTS) and path.endswith("/info") else line
         for path, line in listed.items()
-        if not path.startswith(noise)
+        if path not in shared and not path.startswith(noise)
     }
 
 

@@ -7,6 +7,7 @@ makes a whole state, of files, units and processes. By default some of these poi
 ATOMIC_SYS_CRASH=all in the environment all operations, and changes all over each command.
 """
 
+import itertools
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from tests.support.dying import Counted, Death
 pytestmark = pytest.mark.usefixtures("base")
 EVERY_POINT = os.environ.get("ATOMIC_SYS_CRASH") == "all"
 SAMPLE = 3  # operations of each command at which it dies, by default
+TRANSIENT = ("/run/of-base",)  # a boot makes what the current deployment wants, and no more
 MANY = 40  # changes of files at which it dies, where all are wanted
 
 
@@ -122,6 +124,15 @@ def assert_state(host: Host, version: str | None, *, start: bool = False) -> Non
     assert_runs(host, version)
 
 
+def perform(host: Host, deed: Deed) -> None:
+    """Runs the command, undisturbed, if that is still to be done."""
+    service.publish(host, deed.source)
+    link = host.path(f"{service.CHECKOUTS}/base")
+    if deed is not UNINSTALL or link.is_symlink():
+        atomic(host, *deed.argv)
+    assert_state(host, deed.after, start=deed is INSTALL)
+
+
 def points(course: Course) -> list[Point]:
     """Where a command dies: evenly spread, in an order that begins with those in the middle."""
     operations = [
@@ -133,6 +144,11 @@ def points(course: Course) -> list[Point]:
     if EVERY_POINT:
         return [*operations, *spread(changes, MANY)]
     return [*spread(operations, SAMPLE), *spread(changes, 1)]
+
+
+def cuts(course: Course) -> list[Point]:
+    """Where the power is cut: a boot each."""
+    return spread(points(course), len(points(course)) // 5 if EVERY_POINT else 1)
 
 
 def spread(among: list[Point], wanted: int) -> list[Point]:
@@ -148,6 +164,31 @@ def test_lives_full_of_deaths(ready: Host, courses: Mapping[str, Course]) -> Non
         for name, deed in LIFE.items():
             first, second = (where[name][(2 * turn + half) % len(where[name])] for half in (0, 1))
             live(ready, deed, courses[name], (first, second))
+
+
+@pytest.mark.parametrize("name", LIFE)
+def test_a_power_cut_at_a_change(name: str, ready: Host, courses: Mapping[str, Course]) -> None:
+    """What the disk has is made whole at the next boot, before the containers start; then the very
+    same command works."""
+    for earlier in itertools.takewhile(lambda earlier: earlier != name, LIFE):
+        perform(ready, LIFE[earlier])
+    deed, course = LIFE[name], courses[name]
+    done = False
+    for point in cuts(course):
+        service.publish(ready, deed.source)
+        ready.run(["sync"])  # what was there before the command is on the disk
+        print(f"{deed.argv} dies before {point}, and the power is cut")
+        die(ready, deed, point)
+        ready.kill()
+        ready.boot()
+        found = files(ready)
+        if done := difference(course.after, found, kept=TRANSIENT) == ():
+            break  # it had gone too far, or could only be finished
+        assert difference(course.before, found, kept=TRANSIENT) == ()
+        assert_state(ready, deed.before)
+    for later in itertools.dropwhile(lambda later: later != name, LIFE):
+        if later != name or not done:
+            perform(ready, LIFE[later])
 
 
 def live(host: Host, deed: Deed, course: Course, deaths: tuple[Point, Point]) -> None:

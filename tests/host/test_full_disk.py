@@ -21,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("base")
 FILLER = "/srv/filler"
 # Bytes that are left: from nothing to where, some blocks later, a command just finds room.
 ALL = range(0, 136 << 10, 8 << 10)
-LEFT = ALL if os.environ.get("ATOMIC_SYS_CRASH") == "all" else (8 << 10, 40 << 10)
+LEFT = ALL if os.environ.get("ATOMIC_SYS_CRASH") == "all" else (24 << 10, 96 << 10)
 FILL = f"""
 import os, sys
 left = int(sys.argv[1])
@@ -93,8 +93,9 @@ def test_on_a_full_disk(left: int, ready: Host) -> None:
             done = ready.run(["atomic", *deed.argv], check=False)
             print(left, deed.argv, done.returncode, done.stderr)
             if done.returncode:
-                said = [line for line in done.stderr.splitlines() if not line.startswith("hint: ")]
-                assert len(said) == 1 and "No space left on device" in said[0], done.stderr
+                said = [line for line in done.stderr.splitlines() if line.startswith("atomic: ")]
+                assert len(said) == 1 and "No space left on device" in done.stderr, done.stderr
+                assert "make room" in done.stderr
                 assert difference(before, files(ready)) == ()
                 assert_state(ready, deed.before)
         if done.returncode:

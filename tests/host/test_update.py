@@ -179,11 +179,23 @@ def test_a_killed_update_is_taken_back_by_the_next_command(ready: Host) -> None:
     assert_runs(ready, "one")
 
 
+def begin_update(host: Host) -> None:
+    """Begins an update that does not end, as it waits for the start of the new version."""
+    publish(host, "waits")
+    host.run(["systemd-run", "--collect", "atomic", "containers", "update", "base"])
+    host.run(["sh", "-c", "until systemctl is-active base | grep -q activating; do sleep .1; done"
+              ], timeout=60)  # fmt: skip
+
+
+def test_a_reboot_in_an_update_takes_it_back(ready: Host) -> None:
+    """The update is told to end while systemd starts nothing any more."""
+    begin_update(ready)
+    ready.reboot()
+    assert_runs(ready, "one")
+
+
 def test_a_power_cut_in_an_update_is_taken_back_at_boot(ready: Host) -> None:
-    publish(ready, "waits")
-    ready.run(["systemd-run", "--collect", "atomic", "containers", "update", "base"])
-    ready.run(["sh", "-c", "until systemctl is-active base | grep -q activating; do sleep .1; done"
-               ], timeout=60)  # fmt: skip
+    begin_update(ready)
     ready.run(["sync"])
     ready.kill()
     ready.boot()

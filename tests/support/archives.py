@@ -6,8 +6,8 @@ import tarfile
 from collections.abc import Iterable
 
 from atomic_sys.image.layer import read_layer
-from atomic_sys.image.layer_path import LayerLimits
 from atomic_sys.model.layer import Entry
+from atomic_sys.model.limits import LayerLimits
 
 END = bytes(1024)
 TYPES = {

@@ -16,7 +16,8 @@ from tests.support.layers import listing
 
 CHECKOUTS = "var/lib/containers/atomic"
 REPOSITORY = f"{CHECKOUTS}/.storage/ostree"
-LOCKS = frozenset((".lock", "refs.lock"))  # empty, and never removed: that would be a race
+# Locks are empty, and never removed, which would be a race; the sizes come with the first list.
+PASSED_OVER = frozenset((".lock", "refs.lock", "sizes.json"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,5 +107,5 @@ class Place:
 def _all_below(top: Path) -> Iterable[Path]:
     for directory, _, files in os.walk(top):
         for name in files:
-            if name not in LOCKS:
+            if name not in PASSED_OVER:
                 yield Path(directory, name)

@@ -70,13 +70,15 @@ def test_check_as(atomic: Atomic, tmp_path: Path, image: Path) -> None:
         "reference": NAME,
         "digest": str(Digest.of(MANIFEST)),
         "accepted": True,
+        "policy": f"{tmp_path}/etc/containers/policy.json",
         "transport": "docker",
         "scope": "a.example/ns",
     }
     assert requirement["reason"].startswith(reason)
     (signature,) = requirement["signatures"]
     assert (signature["source"], signature["identity"]) == (f"{image}/signature-1", NAME)
-    assert signature["signer"] == requirement["keys"][0]
+    assert [signature["signer"]] == requirement["keys"]
+    assert [signature["user"]] == requirement["owners"] == ["/key.pub"]
     out, _ = atomic("trust", "check", "--as", f"docker://{NAME}", f"dir:{image}")
     assert "Verdict: accepted" in out
     assert f"Key: {signature['signer']}, in /key.pub" in out
@@ -151,7 +153,7 @@ def test_a_rejection_fits_five_lines(atomic: Atomic, tmp_path: Path, image: Path
     _, err = atomic("install", f"dir:{image}", code=ExitCode.REJECTED)
     first, wanted, signature, hint = err.splitlines()
     assert first.startswith(f"atomic: installing image: dir:{image} is rejected by {tmp_path}")
-    assert wanted.startswith("  sigstoreSigned wants a signature of sha256:")
+    assert wanted.startswith("  sigstoreSigned wants a signature of /key.pub (sha256:")
     assert signature.startswith(f"  {image}/signature-1: signed as {NAME}, which does not fit")
     assert hint.startswith(f"hint: atomic trust check dir:{image} shows each signature")
 

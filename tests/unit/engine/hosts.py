@@ -108,6 +108,7 @@ def tools_for(root: Path, manager: FakeManager | None = None) -> Iterator[Tools]
             root_path=str(root),
             manager=manager or FakeManager(root),
             check_out=check_out,
+            protect=lambda _deployment: None,
             backup=journal_of(fd).backup,
             say=lambda _line: None,
             start_timeout=1,

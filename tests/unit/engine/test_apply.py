@@ -27,6 +27,7 @@ from atomic_sys.engine.operations import (
     MakeHostDirectory,
     Operation,
     Plan,
+    Protect,
     Reenable,
     Reload,
     RemoveEmptyDirectory,
@@ -53,11 +54,12 @@ DEPLOYMENT = f"{CHECKOUTS}/etcd.0"
 UNIT = "etcd.service"
 INSTALL: Plan = (
     MakeDirectory(directory=CHECKOUTS, name="etcd.0"),
-    CheckOut(image="etcd", directory=DEPLOYMENT),
+    CheckOut(image="etcd", commit="2" * 64, directory=DEPLOYMENT),
     WriteFile(directory=DEPLOYMENT, name="config.json", content=b"{}", mode=0o600),
     InstallHostFile(path="/usr/local/bin/etcdctl", content=b"#!", mode=0o755),
     InstallHostFile(path="/bin/ctl", target="/usr/local/bin/etcdctl"),
     MakeHostDirectory(path="/etc/etcd/conf.d"),
+    Protect(directory=DEPLOYMENT),
     SyncFileSystem(directory=DEPLOYMENT),
     WriteFile(directory="/etc/systemd/system", name=UNIT, content=b"[Unit]\n"),
     WriteFile(directory=f"/etc/systemd/system/{UNIT}.d", name="50.conf", content=b"[Unit]\n"),
@@ -231,7 +233,8 @@ def test_a_failed_check_out_takes_its_half_of_a_tree_with_it(root: Path) -> None
 
         broken = Tools(
             root=tools.root, root_path=tools.root_path, manager=tools.manager,
-            check_out=check_out, backup=tools.backup, say=tools.say, start_timeout=1,
+            check_out=check_out, protect=tools.protect, backup=tools.backup, say=tools.say,
+            start_timeout=1,
         )  # fmt: skip
         with pytest.raises(Broken) as caught:
             apply(INSTALL, broken)

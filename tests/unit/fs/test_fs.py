@@ -67,6 +67,18 @@ def test_a_failed_write_leaves_what_was(
     assert names(tmp_path) == ["f"]
 
 
+def test_another_name_of_a_file_takes_the_place_of_what_was_there(
+    here: int, tmp_path: Path
+) -> None:
+    (tmp_path / "kept").write_text("kept")
+    (tmp_path / "there").write_text("there")
+    with (tmp_path / "kept").open() as kept:
+        for _ in range(2):  # the second time they are one file, which rename(2) leaves alone
+            atomic.link_file(kept.fileno(), here, "there")
+    assert (tmp_path / "there").samefile(tmp_path / "kept")
+    assert sorted(os.listdir(here)) == ["kept", "there"]
+
+
 def test_swap_symlink(here: int, tmp_path: Path) -> None:
     atomic.swap_symlink(here, "l", "a")
     atomic.swap_symlink(here, "l", "b")

@@ -6,8 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from atomic_sys.errors import AtomicSysError
-from atomic_sys.image.layer_path import LayerLimits, LimitExceeded
-from atomic_sys.image.tar_header import InvalidLayer
+from atomic_sys.image.tar_header import InvalidLayer, LimitExceeded
 from atomic_sys.model.layer import (
     Directory,
     HardLink,
@@ -16,6 +15,7 @@ from atomic_sys.model.layer import (
     SpecialFile,
     Whiteout,
 )
+from atomic_sys.model.limits import LayerLimits
 from tests.support.archives import END, archive, header, long_name, padded, pax, read, record
 
 A = header(b"f")
@@ -228,16 +228,20 @@ def test_xattrs() -> None:
 def test_limits() -> None:
     data = archive(*(("file", f"f{i}", "x") for i in range(5)))
     assert len(read(data, LayerLimits(entries=5))) == 5
-    with pytest.raises(LimitExceeded, match="4 entries"):
+    with pytest.raises(LimitExceeded, match=r"4 entries in one layer \(max_layer_entries\)"):
         read(data, LayerLimits(entries=4))
     assert len(read(data, LayerLimits(unpacked=len(data)))) == 5
-    with pytest.raises(LimitExceeded, match="bytes in one layer"):
+    with pytest.raises(LimitExceeded, match=r"bytes in one layer \(max_layer_bytes\)"):
         read(data, LayerLimits(unpacked=len(data) - 1))
     deep = archive(("file", "a/b/c"))
     assert read(deep, LayerLimits(depth=3))
     for depth in (1, 2):
-        with pytest.raises(LimitExceeded, match="deep"):
+        with pytest.raises(LimitExceeded, match=rf"{depth} directories deep \(max_path_depth\)"):
             read(deep, LayerLimits(depth=depth))
+    long = archive(("file", "n" * 120))
+    assert read(long, LayerLimits(header=130))
+    with pytest.raises(LimitExceeded, match=r"130 bytes, more than 129 \(max_header_bytes\)"):
+        read(long, LayerLimits(header=129))
 
 
 @pytest.mark.parametrize("step", [1, 37])

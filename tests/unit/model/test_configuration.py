@@ -7,6 +7,7 @@ import pytest
 
 from atomic_sys.errors import AtomicSysError
 from atomic_sys.model.configuration import Configuration, parse
+from atomic_sys.model.limits import LayerLimits
 
 # By the documentation of the predecessor: everything is a comment but the scanner.
 SHIPPED = b"""\
@@ -31,6 +32,10 @@ gnupg_homedir: /root/keys
 http_proxy: http://proxy.example.com:3128
 no_proxy: localhost,.example.com
 deployments: 5
+max_layer_entries: 10
+max_path_depth: 20
+max_header_bytes: 8192
+max_layer_bytes: 2097152
 """
 
 
@@ -47,6 +52,7 @@ def test_everything() -> None:
             "no_proxy": "localhost,.example.com",
         },
         deployments=5,
+        limits=LayerLimits(entries=10, depth=20, header=8192, unpacked=2 << 20),
     )
 
 
@@ -71,6 +77,8 @@ def test_comments_alone_load_no_reader(monkeypatch: pytest.MonkeyPatch) -> None:
         (b"checkout_path: here", "f: checkout_path: expected an absolute path, found 'here'"),
         (b"runtime: [/bin/runc]", "f: runtime: expected one line of text"),
         (b'default_signer: "a\\u001bb"', "f: default_signer: expected one line of text"),
+        (b"max_path_depth: 257", "f: max_path_depth: expected a whole number from 1 to 256"),
+        (b"max_layer_bytes: 1G", "f: max_layer_bytes: expected a whole number from 1048576 to"),
         (b"- a", "f is not a mapping"),
         (b"runtime: [", "f: invalid YAML"),
     ],

@@ -159,7 +159,7 @@ def test_an_outline_that_is_damaged_is_none(store: Store) -> None:
 def test_prune_keeps_what_a_deployment_needs(store: Store) -> None:
     kept, other_one = outline(store, *CONTENTS), outline(store, BASE)
     commit = store.tree(kept).commit
-    store.prune(keep={commit, kept.digest.hex})
+    store.prune(lambda: {commit, kept.digest.hex})
     assert list(Outlines(store).images()) == [kept]
     assert Outlines(store).image(other_one.digest) is None
     assert store.config(kept) == image(*CONTENTS).config

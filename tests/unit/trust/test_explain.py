@@ -1,11 +1,16 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """A rejection fits five lines, and its hint is a command that can be typed."""
 
+from dataclasses import replace
+
 import pytest
 
 from atomic_sys.model.digest import Digest
 from atomic_sys.trust.explain import rejection
 from atomic_sys.trust.verdict import Cause, RequirementVerdict, SignatureVerdict, Verdict
+from atomic_sys.trust.verifier import TrustedKey
+
+KEY = TrustedKey(fingerprint="AAAA", owner="a@x")
 
 
 def verdict(*requirements: RequirementVerdict, reference: str | None = "a.example/x:1") -> Verdict:
@@ -24,7 +29,7 @@ def bad(number: int) -> SignatureVerdict:
 
 
 def signed_by(*signatures: SignatureVerdict) -> RequirementVerdict:
-    return RequirementVerdict.of_candidates("signedBy", ("AAAA",), signatures, others=0)
+    return RequirementVerdict.of_candidates("signedBy", (KEY,), signatures, others=0)
 
 
 def test_each_signature_has_a_line() -> None:
@@ -34,7 +39,7 @@ def test_each_signature_has_a_line() -> None:
         " signedBy: reason 1; reason 2"
     )
     assert error.details == (
-        "signedBy wants a signature of AAAA",
+        "signedBy wants a signature of a@x (AAAA)",
         "s-1: reason 1",
         "s-2: reason 2",
     )
@@ -51,7 +56,7 @@ def test_what_is_met_is_not_told() -> None:
     met = RequirementVerdict.accept("insecureAcceptAnything", "everything is accepted")
     error = rejection(verdict(met, signed_by()), "IMAGE")
     assert "insecureAcceptAnything" not in str(error)
-    assert error.details == ("signedBy wants a signature of AAAA",)
+    assert error.details == ("signedBy wants a signature of a@x (AAAA)",)
 
 
 @pytest.mark.parametrize(
@@ -70,6 +75,17 @@ def test_hint(cause: Cause, reference: str | None, hint: str) -> None:
     error = rejection(verdict(denied, reference=reference), "dir:/a b")
     assert error.hint is not None
     assert hint in error.hint
+
+
+def test_what_is_wrong_twice_is_told_once() -> None:
+    """Two keys must sign, and nobody did: the lines below the first one say whose."""
+    other = replace(signed_by(), keys=(TrustedKey(fingerprint="BBBB"),))
+    error = rejection(verdict(signed_by(), other), "IMAGE")
+    assert str(error).count("a signature is required") == 1
+    assert error.details == (
+        "signedBy wants a signature of a@x (AAAA)",
+        "signedBy wants a signature of BBBB",
+    )
 
 
 def test_a_signature_can_be_demanded() -> None:

@@ -22,7 +22,7 @@ from atomic_sys.trust.judge import ImageUnderJudgement, judge
 from atomic_sys.trust.policy import parse
 from atomic_sys.trust.scopes import docker_identity, path_identity, select
 from atomic_sys.trust.verdict import Verdict
-from atomic_sys.trust.verifier import Keyring, Outcome, Refused, Signed
+from atomic_sys.trust.verifier import Keyring, Outcome, Refused, Signed, TrustedKey
 
 DIGEST = Digest.of(b"manifest")
 NAME = "example.com/ns/repo:1"
@@ -30,24 +30,29 @@ FILES = {"/a": b"AAAA", "/b": b"BBBB", "/ab": b"AAAA BBBB", "/none": b""}
 ATTACHMENT = SigstoreAttachment(source="s0", mime="m", payload=b"", annotations={})
 
 
+def owner(fingerprint: str) -> str:
+    return f"{fingerprint[0].lower()}@x.example"
+
+
 @dataclass(frozen=True)
 class Credulous:
-    fingerprints: tuple[str, ...]
+    keys: tuple[TrustedKey, ...]
 
     def verify(self, blob: bytes) -> Outcome:
         fingerprint, _, content = blob.decode().partition("|")
         if fingerprint == "stranger":  # a verifier that forgot to look at its own keys
             return Signed(content=content.encode(), fingerprint="EEEE", user="e@x.example")
-        if fingerprint not in self.fingerprints:
+        if fingerprint not in [key.fingerprint for key in self.keys]:
             return Refused(f"signed by the unknown key {fingerprint}")
-        user = f"{fingerprint[0].lower()}@x.example"
+        user = owner(fingerprint)
         return Signed(content=content.encode(), fingerprint=fingerprint, user=user)
 
 
 class CredulousVerifier:
     @contextlib.contextmanager
     def keyring(self, keys: tuple[bytes, ...]) -> Iterator[Keyring]:
-        yield Credulous(tuple(b" ".join(keys).decode().split()))
+        names = b" ".join(keys).decode().split()
+        yield Credulous(tuple(TrustedKey(fingerprint=one, owner=owner(one)) for one in names))
 
 
 def read_key(path: str) -> bytes:
@@ -213,6 +218,7 @@ def test_json() -> None:
         "reference": NAME,
         "digest": str(DIGEST),
         "accepted": False,
+        "policy": "/p.json",
         "transport": "docker",
         "scope": "example.com",
         "requirements": [
@@ -221,6 +227,7 @@ def test_json() -> None:
                 "accepted": True,
                 "reason": "everything is accepted",
                 "keys": [],
+                "owners": [],
                 "signatures": [],
             },
             {
@@ -228,11 +235,13 @@ def test_json() -> None:
                 "accepted": True,
                 "reason": f"signed by a@x.example (AAAA) as {NAME}",
                 "keys": ["AAAA"],
+                "owners": ["a@x.example"],
                 "signatures": [
                     {
                         "source": "s-AAAA",
                         "accepted": True,
                         "signer": "AAAA",
+                        "user": "a@x.example",
                         "identity": NAME,
                         "reason": "",
                     },
@@ -240,6 +249,7 @@ def test_json() -> None:
                         "source": "s-AAAA",
                         "accepted": False,
                         "signer": "AAAA",
+                        "user": "a@x.example",
                         "identity": "x:1",
                         "reason": f"signed as x:1, which does not fit {NAME}",
                     },
@@ -247,6 +257,7 @@ def test_json() -> None:
                         "source": "s-CCCC",
                         "accepted": False,
                         "signer": None,
+                        "user": None,
                         "identity": None,
                         "reason": "signed by the unknown key CCCC",
                     },
@@ -257,11 +268,13 @@ def test_json() -> None:
                 "accepted": False,
                 "reason": "signed by the unknown key AAAA; signed by the unknown key CCCC",
                 "keys": ["BBBB"],
+                "owners": ["b@x.example"],
                 "signatures": [
                     {
                         "source": f"s-{key}",
                         "accepted": False,
                         "signer": None,
+                        "user": None,
                         "identity": None,
                         "reason": f"signed by the unknown key {key}",
                     }
