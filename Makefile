@@ -74,8 +74,8 @@ bench: venv
 	$(VENV)/bin/python -m benchmarks.startup
 	$(VENV)/bin/python -m benchmarks.trust
 	$(VENV)/bin/python -m benchmarks.fsck
-	$(VENV)/bin/python -m benchmarks.protection
 	$(VENV)/bin/python -m benchmarks.containers_list
+	$(VENV)/bin/python -m benchmarks.protection
 	$(VENV)/bin/python -m benchmarks.pull_bars
 	$(VENV)/bin/python -m benchmarks.pull
 
