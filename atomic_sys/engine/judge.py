@@ -27,7 +27,7 @@ class SigningOrigin(TaggedOrigin, Protocol):
 
     @property
     def fetched_from(self) -> DockerReference:
-        """Where it is fetched: a mirror, once that was chosen."""
+        """Where the manifest came from, and its signatures are looked up."""
 
     def signatures(self, digest: Digest) -> tuple[str, bytes] | None:
         """Its list of them and where that is, or None where it keeps none."""

@@ -15,6 +15,7 @@ from atomic_sys.image.origin import Origin
 from atomic_sys.model.digest import Digest
 from atomic_sys.model.limits import DEFAULT_LIMITS, LayerLimits
 from atomic_sys.model.manifest import Descriptor
+from atomic_sys.store.adoption import adopt
 from atomic_sys.store.images import LayerImport, LayerReport
 from atomic_sys.store.outlines import Outlines
 from atomic_sys.store.skeleton import recording
@@ -35,8 +36,24 @@ class WantedLayer:
     diff_id: Digest
     limits: LayerLimits = DEFAULT_LIMITS
 
+    def to_import(self) -> LayerImport:
+        """What the store must know of it."""
+        return LayerImport(
+            digest=self.descriptor.digest,
+            diff_id=self.diff_id,
+            compressed_size=self.descriptor.size,
+        )
+
 
 Into: TypeAlias = Store | Outlines  # whole, or without the content of the files
+
+
+def not_adopted(wanted: Sequence[WantedLayer], store: Store) -> Sequence[WantedLayer]:
+    """Those that have to be fetched: another image may have brought one, packed in another way."""
+    adopted = adopt(store.repository, [layer.to_import() for layer in wanted])
+    for digest in sorted(adopted):
+        log.debug(f"layer {digest} is in the store under another digest")
+    return [layer for layer in wanted if str(layer.descriptor.digest) not in adopted]
 
 
 def import_layers(
@@ -79,11 +96,7 @@ def _import_at_once(
 def _import(
     layer: WantedLayer, origin: Origin, into: Into, advance: Callable[[int], None]
 ) -> LayerReport:
-    job = LayerImport(
-        digest=layer.descriptor.digest,
-        diff_id=layer.diff_id,
-        compressed_size=layer.descriptor.size,
-    )
+    job = layer.to_import()
     with doing(f"fetching layer {layer.descriptor.digest}"):
         chunks = _counted(origin.blob(layer.descriptor), advance)
         if isinstance(into, Outlines):

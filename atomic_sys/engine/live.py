@@ -7,8 +7,9 @@ Source: proc_pid_mountinfo(5), field 4 is the part of the file system that is mo
 
 import os
 import re
+from collections.abc import Iterable, Iterator
 
-_PROTECTED = re.compile(rb"(/[^/]+\.[0-9]+(?:/rootfs)?)\0(?:.*)\1\Z", re.DOTALL)
+_PROTECTED = re.compile(rb"(/[^/]+\.[0-9]+(?:/rootfs)?)\0.*\1\Z", re.DOTALL)
 _ESCAPE = re.compile(rb"\\([0-7]{3})")
 
 
@@ -23,12 +24,7 @@ def mounted_roots(proc: str = "/proc") -> frozenset[bytes]:
                 continue
             seen.add(namespace)
             with open(f"{proc}/{pid}/mountinfo", "rb") as stream:
-                roots.update(
-                    root
-                    for line in stream
-                    for root, target in ((_unescaped(line.split()[n]) for n in (3, 4)),)
-                    if not _is_protection(root, target)
-                )
+                roots.update(_used(stream))
         except OSError:  # it has ended since
             continue
     return frozenset(roots)
@@ -40,12 +36,15 @@ def in_use(deployment: str, roots: frozenset[bytes]) -> bool:
     return any(part in root.split(b"/") for root in roots)
 
 
-def _is_protection(root: bytes, target: bytes) -> bool:
-    """Whether a deployment's files are mounted upon themselves (protection.py): nobody's use.
+def _used(mountinfo: Iterable[bytes]) -> Iterator[bytes]:
+    """What is mounted, but for deployments that are mounted upon themselves (protection.py).
 
-    A container has them elsewhere: at its own root.
+    That is nobody's use of them: a container has them elsewhere, at its own root.
     """
-    return _PROTECTED.search(root + b"\0" + target) is not None
+    for line in mountinfo:
+        root, target = map(_unescaped, line.split()[3:5])
+        if not _PROTECTED.search(root + b"\0" + target):
+            yield root
 
 
 def _unescaped(text: bytes) -> bytes:

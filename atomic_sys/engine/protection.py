@@ -124,8 +124,7 @@ def _ours(deployment: str) -> list[mount.Mount]:
 def release(deployment: str) -> None:
     """Take the protection away, here and on the host; nothing is fine too. Raises OSError."""
     _release(deployment)
-    if not namespace.is_first():
-        namespace.in_first(lambda: _release(deployment))
+    namespace.in_first(lambda: _release(deployment))
 
 
 def _release(deployment: str) -> None:

@@ -82,10 +82,11 @@ def _pull(at: ImageAt, platform: Platform, store: Store, judge: Judge, report: R
     if (stored := stored_image(accepted, store)) is not None:
         return Pulled(image=stored, verdict=accepted.verdict, changed=False)
     # Here for the reason above.
-    from atomic_sys.engine.layers import import_layers
+    from atomic_sys.engine.layers import import_layers, not_adopted
 
     raw_config = fetch_config(at.origin, accepted.resolved.manifest.config)
-    wanted = wanted_layers(accepted, image_config.parse(raw_config), store.has_layer)
+    lacking = wanted_layers(accepted, image_config.parse(raw_config), store.has_layer)
+    wanted = not_adopted(lacking, store)
     space.require(
         store.repository, sum(one.descriptor.size for one in wanted)
     )  # packed: it takes more

@@ -4,10 +4,10 @@
 Sources: setns(2), namespaces(7): joining one takes a process whose root nobody shares.
 """
 
-import contextlib
 import ctypes
 import os
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import TypeVar
 
 from atomic_sys.fs.workers import Job, Tell, run_all
@@ -17,7 +17,7 @@ _OWN, _FIRST = "/proc/self/ns/mnt", "/proc/1/ns/mnt"
 _Result = TypeVar("_Result")
 
 
-def is_first() -> bool:
+def _is_first() -> bool:
     """Whether our mount namespace is that of process 1; so it is where we may not look."""
     try:
         return os.stat(_OWN).st_ino == os.stat(_FIRST).st_ino
@@ -28,9 +28,10 @@ def is_first() -> bool:
 def in_first(work: Callable[[], _Result]) -> _Result:
     """Call it in the mount namespace of process 1: in a process of its own where ours is another.
 
-    Paths mean there what they mean to process 1. Raises what `work` raises, OSError.
+    Where that one has another root directory, or must not be joined, it is called here: then its
+    paths would mean something else there, or nobody can help it. Raises what `work` raises.
     """
-    if is_first():
+    if _is_first() or not _has_our_root():
         return work()
     results: list[_Result] = []
 
@@ -38,9 +39,18 @@ def in_first(work: Callable[[], _Result]) -> _Result:
         _join()
         return work()
 
-    job = Job(run=run, telling=contextlib.nullcontext(_silent), done=results.append)
-    run_all([job], 1)
+    try:
+        run_all([Job(run=run, telling=nullcontext(_silent), done=results.append)], 1)
+    except PermissionError:
+        return work()
     return results[0]
+
+
+def _has_our_root() -> bool:
+    try:
+        return os.path.samestat(os.stat("/"), os.stat("/proc/1/root"))
+    except OSError:
+        return False
 
 
 def _join() -> None:
