@@ -71,8 +71,8 @@ _atomic_options() {
     'images load') echo '-h --help -i --input --json --storage --lock-timeout' ;;
     'images update') echo '-h --help -a --all --storage --src-creds --json --lock-timeout' ;;
     'images delete') echo '-h --help -a --all -f --force --storage --lock-timeout' ;;
-    'run') echo '-h --help -d --detach --set --runtime --storage --src-creds' ;;
-    'stop') echo '-h --help' ;;
+    'run') echo '-h --help -d --detach --set --runtime --display --storage --src-creds' ;;
+    'stop') echo '-h --help --display' ;;
     'containers exec') echo '-h --help -t --tty -T --no-tty -d --detach -u --user -w --workdir -e --env' ;;
     'containers logs') echo '-h --help -f --follow -n --lines --tail -b --boot -r --reverse --since --until -o --output' ;;
     'containers ps') echo '-h --help -n --noheading --no-trunc --json' ;;

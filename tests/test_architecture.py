@@ -28,6 +28,7 @@ PURE_FILES = {
     "engine.journal_format",
     "engine.kept_files",
     "engine.operations",
+    "engine.rendered_files",
     "engine.report",
     "engine.state_rules",
     "engine.undo",

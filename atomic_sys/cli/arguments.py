@@ -24,6 +24,11 @@ def check_storage(arguments: argparse.Namespace) -> None:
         )
 
 
+def add_display(parser: argparse.ArgumentParser) -> None:
+    """`--display`."""
+    parser.add_argument("--display", action="store_true", help="only show what would be done")
+
+
 def add_authfile(parser: argparse.ArgumentParser) -> None:
     """`--authfile FILE`, behind the verb too, where other tools have it."""
     parser.add_argument("--authfile", metavar="FILE", help="instead of the user's auth.json")

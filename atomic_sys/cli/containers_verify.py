@@ -4,6 +4,7 @@
 import argparse
 from collections.abc import Sequence
 
+from atomic_sys import log
 from atomic_sys.cli.arguments import add_lock_timeout, add_source_credentials
 from atomic_sys.cli.checking import counting
 from atomic_sys.cli.opening import open_host
@@ -58,6 +59,7 @@ def _as_json(answer: Verified) -> dict[str, object]:
         "differences": _findings(answer.found),
         "repaired": _findings([one for one in answer.found if one not in answer.left]),
         "left": _findings(answer.left),
+        "recorded": answer.recorded,
     }
 
 
@@ -71,5 +73,7 @@ def _print(answer: Verified, output: Output) -> None:
     for one in answer.found:
         if one not in answer.left:
             output.say(f"{answer.name}: restored {one.path}")
+    if not answer.recorded:
+        log.note(f"{answer.name}: config.json and unit were not recorded: update it to have them")
     if not answer.found:
         output.say(f"{answer.name}: as it was installed")

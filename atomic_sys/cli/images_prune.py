@@ -9,7 +9,7 @@ from atomic_sys.cli.options import GlobalOptions
 from atomic_sys.cli.output import Output
 from atomic_sys.cli.progress import PlainReport
 from atomic_sys.errors import ExitCode
-from atomic_sys.verbs.images import prune_images
+from atomic_sys.verbs.images_prune import prune_images
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -5,7 +5,7 @@ import difflib
 from collections.abc import Iterator
 
 from atomic_sys.engine.operations import InstallHostFile, Operation, Plan, ReplaceFile, WriteFile
-from atomic_sys.engine.plan import SECRET_MODE
+from atomic_sys.engine.rendered_files import SECRET_MODE
 from atomic_sys.errors import printable
 
 # What only root may read; without a mode of its own a file may be one of these.

@@ -4,12 +4,17 @@
 import argparse
 import sys
 
-from atomic_sys.cli.arguments import add_source_credentials, add_storage, check_storage
+from atomic_sys.cli.arguments import (
+    add_display,
+    add_source_credentials,
+    add_storage,
+    check_storage,
+)
 from atomic_sys.cli.opening import open_host
 from atomic_sys.cli.options import GlobalOptions
 from atomic_sys.cli.output import Output
 from atomic_sys.cli.progress import reporting
-from atomic_sys.errors import ExitCode, UsageError
+from atomic_sys.errors import ExitCode, UsageError, printable
 from atomic_sys.host import Host
 from atomic_sys.model.names import ContainerName
 from atomic_sys.render.values import parse_assignments
@@ -24,6 +29,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("-d", "--detach", action="store_true", help="do not wait for the command")
     add("--set", action="append", default=[], metavar="NAME=VALUE", help="set a value of an image")
     add("--runtime", metavar="PATH", help="OCI runtime for an image, instead of /usr/bin/runc")
+    add_display(parser)
     add_storage(parser)
     add_source_credentials(parser)
     add("name", metavar="NAME|IMAGE", nargs="?", help="the container, or an image to be run once")
@@ -44,6 +50,11 @@ def run(arguments: argparse.Namespace, options: GlobalOptions) -> int:
         )
     with open_host(options, source_credentials=arguments.src_creds) as host:
         name = running.container_or_image(arguments.name, host)
+        if name is None and not arguments.command:
+            name = running.container_of_image(arguments.name, host)
+        if arguments.display:
+            print(printable(_shown(name, arguments, host)))
+            return ExitCode.DONE
         if name is None:
             return _image(arguments, host)
         if arguments.set or arguments.runtime:
@@ -52,6 +63,14 @@ def run(arguments: argparse.Namespace, options: GlobalOptions) -> int:
                 hint=f"atomic containers update --set NAME=VALUE {name} sets its values",
             )
         return _container(name, arguments, host)
+
+
+def _shown(name: ContainerName | None, arguments: argparse.Namespace, host: Host) -> str:
+    command = " ".join(arguments.command)
+    if name is None:
+        return f"run {command or 'its command'} in the image {arguments.name}, and remove it"
+    unit = services.unit_of(name, host)
+    return f"run {command} in {name}" if command else f"systemctl start {unit}"
 
 
 def _container(name: ContainerName, arguments: argparse.Namespace, host: Host) -> int:

@@ -11,14 +11,14 @@ from atomic_sys.cli.plan_output import print_plan
 from atomic_sys.cli.progress import PlainReport
 from atomic_sys.cli.purging import add_removal_options, agree_to_purge
 from atomic_sys.errors import ExitCode, UsageError
-from atomic_sys.model.names import ContainerName
+from atomic_sys.verbs.running import container_to_remove
 from atomic_sys.verbs.uninstall import Uninstall, find_all, uninstall
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     add = parser.add_argument
-    add("name", metavar="NAME", help="the container")
+    add("name", metavar="NAME", help="the container, or the image of exactly one")
     add_removal_options(parser)
     add(
         "--dry-run",
@@ -39,13 +39,14 @@ def run(arguments: argparse.Namespace, options: GlobalOptions) -> ExitCode:
             f"System containers do not support --name. Please use atomic uninstall {arguments.name}"
         )
     with open_host(options, lock_timeout=arguments.lock_timeout) as host:
+        name = container_to_remove(arguments.name, host)
         purged: frozenset[str] = frozenset()
         if arguments.purge:
-            found = find_all([arguments.name], host)
+            found = find_all([name.value], host)
             assume_yes = options.assume_yes or arguments.dry_run
             purged = agree_to_purge(found, host, assume_yes=assume_yes)
         request = Uninstall(purged=purged, force=arguments.force, dry_run=arguments.dry_run)
-        plan = uninstall(ContainerName.parse(arguments.name), request, host, PlainReport(Output()))
+        plan = uninstall(name, request, host, PlainReport(Output()))
     if arguments.dry_run:
         print_plan(plan)
     return ExitCode.DONE

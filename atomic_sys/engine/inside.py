@@ -14,11 +14,13 @@ import tempfile
 import time
 from collections.abc import Sequence
 
+from atomic_sys.engine.interrupts import held
 from atomic_sys.errors import AtomicSysError
 from atomic_sys.fs.process import clean_environment
 
 _KEPT = 16 << 10  # bytes of its output: the end of it
 _READ = 64 << 10  # bytes at once
+_PATIENCE = 2.0  # seconds for a runtime that is just starting the command to tell its pid
 _GLANCE = 0.1  # seconds between two looks whether it has ended, while others hold its output open
 
 
@@ -35,28 +37,32 @@ def execute(runtime: str, container: str, command: Sequence[str], limit: float) 
 
     Raises Failed otherwise. An interrupt ends the command too.
     """
-    with tempfile.TemporaryDirectory(prefix="atomic-exec.") as directory:
+    tail = _Tail()
+    with tempfile.TemporaryDirectory(prefix="atomic-exec.") as directory, held() as hold:
         pid_file = os.path.join(directory, "pid")
-        try:
-            child = subprocess.Popen(
-                [runtime, "exec", "--pid-file", pid_file, container, *command],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                env=clean_environment(),
-            )
-        except OSError as error:
-            raise Failed(f"cannot run {runtime}: {error.strerror}") from error
-        tail = _Tail()
-        with child:
+        with _started([runtime, "exec", "--pid-file", pid_file, container, *command]) as child:
             try:
-                in_time = _follow(child, tail, time.monotonic() + limit)
+                with hold.let_through():
+                    in_time = _follow(child, tail, time.monotonic() + limit)
             finally:
                 _end(child, pid_file)
     if not in_time:
         raise tail.failure(f"took longer than {limit:g} seconds")
     if child.returncode != 0:
         raise tail.failure(f"exit status {child.returncode}")
+
+
+def _started(argv: Sequence[str]) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env=clean_environment(),
+        )
+    except OSError as error:
+        raise Failed(f"cannot run {argv[0]}: {error.strerror}") from error
 
 
 class _Tail:
@@ -98,10 +104,23 @@ def _follow(child: subprocess.Popen[bytes], tail: _Tail, deadline: float) -> boo
 
 def _end(child: subprocess.Popen[bytes], pid_file: str) -> None:
     """Kill a command that has not ended, with the session that the runtime made for it."""
-    if child.poll() is not None:
-        return
-    with contextlib.suppress(OSError, ValueError), open(pid_file, encoding="ascii") as stream:
-        pid = int(stream.read(32))
-        if os.getsid(pid) == pid:  # not a number that somebody else has by now
-            os.killpg(pid, signal.SIGKILL)
-    child.kill()
+    deadline = time.monotonic() + _PATIENCE
+    while child.poll() is None:
+        pid = _pid(pid_file)
+        if pid is not None or time.monotonic() >= deadline:
+            # Who leads no session is somebody else, who has the number by now.
+            with contextlib.suppress(OSError):
+                if pid is not None and os.getsid(pid) == pid:
+                    os.killpg(pid, signal.SIGKILL)
+            child.kill()
+            return
+        time.sleep(_GLANCE / 10)
+
+
+def _pid(pid_file: str) -> int | None:
+    """The pid of the command; None as long as the runtime has not told it."""
+    try:
+        with open(pid_file, encoding="ascii") as stream:
+            return int(stream.read(32))
+    except (OSError, ValueError):
+        return None

@@ -33,6 +33,7 @@ from atomic_sys.engine.operations import (
     SyncFileSystem,
     WriteFile,
 )
+from atomic_sys.engine.rendered_files import CONFIG_NAME, RenderedFile, rendered_files
 from atomic_sys.engine.undo import Removal
 from atomic_sys.model.container_state import STATE_DIRECTORY
 from atomic_sys.model.names import ContainerName
@@ -46,9 +47,6 @@ Before: TypeAlias = Callable[[str], bytes]
 
 def _nothing(_name: str) -> bytes:
     return b""
-
-
-SECRET_MODE = 0o600  # of a file with values that are not to be shown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +77,7 @@ def plan_install(wanted: Wanted, paths: Paths, is_free: Callable[[str], bool]) -
     operations: list[Operation] = [*fill_deployment(wanted, paths), *wanted.host_files.operations]
     operations += [
         WriteFile(directory=place.rpartition("/")[0], name=place.rpartition("/")[2], content=text)
-        for _, place, text in _texts(wanted, paths)
+        for place, text in _texts(wanted, paths)
     ]
     if wanted.drop_in is not None and rendered.unit is not None:
         directory = f"{paths.units}/{name.unit}.d"
@@ -97,7 +95,7 @@ def fill_deployment(wanted: Wanted, paths: Paths, before: Before = _nothing) -> 
     """
     name, rendered = wanted.name, wanted.rendered
     path = deployment_path(paths, name, wanted.number)
-    secret = SECRET_MODE if rendered.values.secrets else 0o644
+    files = rendered_files(rendered)
     operations: list[Operation] = [
         MakeDirectory(directory=paths.checkouts, name=f"{name}.{wanted.number}")
     ]
@@ -105,26 +103,24 @@ def fill_deployment(wanted: Wanted, paths: Paths, before: Before = _nothing) -> 
         operations.append(SwapLink(directory=path, name=ROOTFS, target=wanted.rootfs))
     elif rendered.unit is not None:
         operations.append(CheckOut(image=wanted.image, commit=wanted.record.commit, directory=path))
-    files = [("config.json", rendered.config, secret)]
-    files += [(own, text, 0o644) for own, _, text in _texts(wanted, paths)]
-    files.append((RECORD_NAME, wanted.record.to_json(), secret))
+    mode = files[CONFIG_NAME].mode  # the values are in the record too
+    files[RECORD_NAME] = RenderedFile(content=wanted.record.to_json(), mode=mode)
     operations += kept_files.keep(wanted.host_files.items, path)
     operations += [
-        WriteFile(directory=path, name=own, content=text, mode=mode, before=before(own))
-        for own, text, mode in files
+        WriteFile(directory=path, name=own, content=f.content, mode=f.mode, before=before(own))
+        for own, f in files.items()
     ]
     return (*operations, SyncFileSystem(directory=path))
 
 
-def _texts(wanted: Wanted, paths: Paths) -> list[tuple[str, str, bytes]]:
-    """Name in the deployment, path on the host, and content of the unit and the tmpfiles."""
+def _texts(wanted: Wanted, paths: Paths) -> list[tuple[str, bytes]]:
+    """Path on the host and content of the unit and the tmpfiles."""
     name, rendered = wanted.name, wanted.rendered
     texts = []
     if rendered.unit is not None:
-        texts.append((name.unit, f"{paths.units}/{name.unit}", rendered.unit.encode()))
+        texts.append((f"{paths.units}/{name.unit}", rendered.unit.encode()))
     if rendered.tmpfiles is not None:
-        place = f"{paths.tmpfiles}/{name.tmpfiles}"
-        texts.append((f"tmpfiles-{name.tmpfiles}", place, rendered.tmpfiles.encode()))
+        texts.append((f"{paths.tmpfiles}/{name.tmpfiles}", rendered.tmpfiles.encode()))
     return texts
 
 

@@ -23,7 +23,8 @@ from atomic_sys.engine.operations import (
     Stop,
     SwapLink,
 )
-from atomic_sys.engine.plan import SECRET_MODE, deployment_path, made_by_tmpfiles
+from atomic_sys.engine.plan import deployment_path, made_by_tmpfiles
+from atomic_sys.engine.rendered_files import SECRET_MODE
 from atomic_sys.model.container_state import STATE_DIRECTORY, ContainerState
 from atomic_sys.model.names import ContainerName
 from atomic_sys.model.record import Record

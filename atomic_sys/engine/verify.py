@@ -8,17 +8,18 @@ copies have it.
 import contextlib
 import hashlib
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from atomic_sys import log
-from atomic_sys.engine import mount_points, protection
+from atomic_sys.engine import mount_points, own_files, protection
 from atomic_sys.engine.checksum import NO_CONTENT
 from atomic_sys.engine.drift import drift
 from atomic_sys.engine.host_files import FILE_LIMIT
 from atomic_sys.engine.observe import ROOTFS, Installed, read_deployment_file, rootfs_path
 from atomic_sys.engine.prepare import HOST_FILES
 from atomic_sys.engine.remote_rootfs import RemoteFiles
+from atomic_sys.engine.rendered_files import RenderedFile
 from atomic_sys.errors import AtomicSysError, doing
 from atomic_sys.fs.atomic import temporary_name, write_file
 from atomic_sys.fs.directory import exists, make_directories, open_directory
@@ -40,13 +41,32 @@ class Finding:
     what: str
 
 
+def _render_nothing(_container: Installed) -> Mapping[str, RenderedFile]:
+    return {}
+
+
+def deployed_tree(store: Store, record: Record) -> Tree:
+    """The root file system that a deployment was made from. Raises NotFound, Damaged.
+
+    The commit in a record of the predecessor's is that of the manifest, with nothing else in it.
+    """
+    digest = Digest.parse(f"sha256:{record.revision}")
+    if not record.from_predecessor:
+        return store.rootfs(record.commit, digest)
+    for image in store.images():
+        if image.digest == digest:
+            return store.tree(image)
+    return store.rootfs("", digest)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verifier:
-    """Verifies deployments below one root directory."""
+    """Verifies deployments below one root directory; `render` renders their files once more."""
 
     root: int
     paths: Paths
     store: Store
+    render: Callable[[Installed], Mapping[str, RenderedFile]] = _render_nothing
     damaged: Collection[ObjectName] | None = None  # the store's objects, where they are known
 
     def rootfs(self, container: Installed) -> tuple[Finding, ...]:
@@ -58,9 +78,13 @@ class Verifier:
 
     def verify(self, container: Installed) -> tuple[Finding, ...]:
         """Everything that differs. Raises NotFound, Damaged, OSError."""
+        own = own_files.changed(container, self.root)
         found = [
             Finding(path=path, what="changed or missing")
-            for path in drift(container, self.root, self.paths)
+            for path in (
+                *(f"{container.deployment}/{name}" for name in own),
+                *drift(container, self.root, self.paths),
+            )
         ]
         return (*self.rootfs(container), *found)
 
@@ -81,6 +105,8 @@ class Verifier:
             log.note(f"{path} is not of this host, and is repaired where it was made")
         else:
             self.restore_rootfs(container)
+        if own_files.changed(container, self.root):
+            own_files.put_back(container, self.render(container), self.root)
         for path in drift(container, self.root, self.paths):
             with doing(f"restoring {path}"):
                 self._restore_host_file(container, path)
@@ -98,7 +124,7 @@ class Verifier:
         return "/".join((rootfs_path(self.root, container), *one.path))
 
     def _tree(self, record: Record) -> Tree:
-        return self.store.rootfs(record.commit, Digest.parse(f"sha256:{record.revision}"))
+        return deployed_tree(self.store, record)
 
     def _comparison(self, container: Installed) -> Comparison:
         try:
@@ -165,6 +191,8 @@ class Verifier:
                 f"tmpfiles-{container.name.tmpfiles}"
             ),
         }
+        if path in own and not own_files.is_whole(container, own[path], self.root):
+            return None, 0
         if path in own:
             return read_deployment_file(self.root, container.deployment, own[path]), 0o644
         record = container.record

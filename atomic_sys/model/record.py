@@ -94,6 +94,8 @@ class Record:
             "hooks": hooks.to_json(self.hooks),
             "checksums": dict(self.checksums),
         }
+        if self.from_predecessor:  # nor does it say so once it has been written again
+            del body["user-values"]
         return json.dumps(body, indent=4).encode() + b"\n"
 
     @classmethod
@@ -125,7 +127,7 @@ class Record:
             data_version=None if data is None else DataVersion.from_json(data, what),
             state=as_strings(body.get("state"), f"{what}: state"),
             hooks=hooks.parse(body.get("hooks") or {}, f"{what}: hooks"),
-            checksums=as_string_map(body.get("checksums"), f"{what}: checksums"),
+            checksums=_checksums(body, what),
             from_predecessor="user-values" not in body,
             unknown={key: value for key, value in body.items() if key not in _KNOWN},
         )
@@ -179,6 +181,14 @@ def _host_files(body: Mapping[str, Json], what: str) -> dict[str, str]:
     paths = as_strings(body.get("installed-files"), f"{what}: installed-files")
     _checked((*paths, *checksums), what)
     return {path: checksums.get(path, "") for path in paths} | checksums
+
+
+def _checksums(body: Mapping[str, Json], what: str) -> dict[str, str]:
+    found = as_string_map(body.get("checksums"), f"{what}: checksums")
+    for name in found:
+        if name in ("", ".", "..") or "/" in name:
+            raise InvalidJson(f"{what}: {name!r} is not the name of a file")
+    return found
 
 
 def _checked(paths: tuple[str, ...], what: str) -> tuple[str, ...]:

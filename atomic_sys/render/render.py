@@ -217,7 +217,8 @@ def _unit(request: RenderRequest, decided: Values) -> str:
 def _unit_text(request: RenderRequest, decided: Values) -> str:
     own = request.image.exports.service
     if own is not None:
-        return unit.check(own.render(decided.all, decided.typed), own.name)
+        text = unit.check(own.render(decided.all, decided.typed), own.name)
+        return unit.with_good_end(text, decided.all["EXEC_START"])
     service = Service(
         name=request.name.value,
         runtime=decided.all["RUNTIME"],

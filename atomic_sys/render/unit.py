@@ -13,6 +13,7 @@ from atomic_sys.render.limits import TemplateError
 
 _LINE_LIMIT = 64 << 10  # characters; systemd itself takes 1 MiB
 _SERVICE = re.compile(r"^\[Service\][ \t]*$", re.MULTILINE)
+_SUCCESS = re.compile(r"^SuccessExitStatus[ \t]*=", re.MULTILINE)
 _UNIT_NAME = re.compile(r"[A-Za-z0-9:_.\\@-]+\.(?:service|socket|target|mount|path|slice|device)")
 
 
@@ -39,6 +40,18 @@ def check_text(text: str, name: str) -> str:
         if len(line) > _LINE_LIMIT:
             raise TemplateError(f"{name}:{number}: a line of more than {_LINE_LIMIT} characters")
     return text
+
+
+def with_good_end(text: str, command: str) -> str:
+    """The unit, with the exit status of a runtime whose payload was stopped as a good one.
+
+    A runtime ends with 143 when SIGTERM ends its payload, as a stop does; systemd would call that a
+    failure. Left alone is a unit that says itself what is good, and one that does not run
+    `command`, that of the runtime. Source: systemd.service(5), SuccessExitStatus=.
+    """
+    if command not in text or _SUCCESS.search(text):
+        return text
+    return f"{text.rstrip()}\n\n[Service]\nSuccessExitStatus=143\n"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,22 +4,16 @@
 from collections.abc import Iterable, Mapping
 
 from atomic_sys.errors import UsageError
-from atomic_sys.model.record import Record
 from atomic_sys.render.exports import Exports
 from atomic_sys.render.render import known_names
-from atomic_sys.render.values import FORCED, OVERRIDABLE
-
-# The predecessor recorded what it had computed among what the user had set.
-_COMPUTED = FORCED | OVERRIDABLE
+from atomic_sys.render.values import OVERRIDABLE
 
 
-def chosen_values(
-    record: Record, changed: Mapping[str, str], unset: Iterable[str]
+def changed_values(
+    chosen: Mapping[str, str], changed: Mapping[str, str], unset: Iterable[str]
 ) -> dict[str, str]:
-    """Those of the record without what is unset, and with what is changed. Raises UsageError."""
-    values = dict(record.user_values)
-    if record.from_predecessor:
-        values = {name: value for name, value in record.values.items() if name not in _COMPUTED}
+    """Those chosen before without what is unset, and with what is changed. Raises UsageError."""
+    values = dict(chosen)
     for name in unset:
         if name not in values:
             raise UsageError(f"the value {name} was never set", hint="--set sets it")
@@ -28,6 +22,6 @@ def chosen_values(
 
 
 def known_values(values: Mapping[str, str], exports: Exports) -> dict[str, str]:
-    """Those that an image knows: of the predecessor's some may be defaults of an older one."""
-    known = known_names(exports)
+    """Those that an image knows: of the predecessor's some may be of an older one."""
+    known = known_names(exports) | OVERRIDABLE
     return {name: value for name, value in values.items() if name in known}

@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable
 
 from atomic_sys.engine import observe
+from atomic_sys.engine.verify import deployed_tree
 from atomic_sys.errors import AtomicSysError, NotFound, UsageError, doing
 from atomic_sys.fs.atomic import rename_new, sync_file_system, temporary_name
 from atomic_sys.fs.directory import exists, open_root, remove_tree
@@ -57,7 +58,7 @@ def _tree_of_container(text: str, host: Host) -> Tree | None:
     images = [image for image in host.store.images() if image.digest == digest]
     if images:
         return host.store.tree(images[0])
-    return host.store.rootfs(container.record.commit, digest)
+    return deployed_tree(host.store, container.record)
 
 
 def check_out_image(

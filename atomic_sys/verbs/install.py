@@ -15,6 +15,7 @@ from atomic_sys.engine.operations import Plan
 from atomic_sys.engine.plan import Wanted, deployment_path, made_by_tmpfiles, plan_install
 from atomic_sys.engine.prepare import Deployment
 from atomic_sys.engine.pull import Pulled
+from atomic_sys.engine.rendered_files import checksums
 from atomic_sys.engine.report import Report
 from atomic_sys.errors import AtomicSysError, UsageError, doing
 from atomic_sys.host import Host
@@ -178,4 +179,5 @@ def make_record(typed: str, pulled: Pulled, rendered: Rendered, store: Store) ->
         data_version=settings.data_version,
         state=rendered.state,
         hooks=settings.hooks,
+        checksums=checksums(rendered),
     )

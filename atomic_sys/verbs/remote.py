@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from atomic_sys.engine.observe import Installed, read_deployment_file, rootfs_path
 from atomic_sys.engine.prepare import Deployment, HostView, prepare
 from atomic_sys.engine.remote_rootfs import RemoteFiles, RemoteRootfs, users_of
+from atomic_sys.engine.verify import deployed_tree
 from atomic_sys.errors import AtomicSysError, UsageError
 from atomic_sys.host import Host
-from atomic_sys.model.digest import Digest
 from atomic_sys.render.render import Rendered
 from atomic_sys.store.images import StoredImage
 from atomic_sys.store.view import Tree
@@ -51,13 +51,12 @@ def require_remote(deployment: Installed, host: Host) -> None:
     record = deployment.record
     if record is None or record.remote is None:
         return
-    digest = Digest.parse(f"sha256:{record.revision}")
-    tree = host.store.rootfs(record.commit, digest)
+    tree = deployed_tree(host.store, record)
     config = read_deployment_file(host.root, deployment.deployment, "config.json") or b"{}"
     path = rootfs_path(host.root, deployment)
     files = RemoteFiles(root=host.root, store=host.store)
     remote = RemoteRootfs(asked=record.remote, path=path)
-    files.require_same(remote, f"{record.image} ({digest})", tree, config)
+    files.require_same(remote, f"{record.image} (sha256:{record.revision})", tree, config)
 
 
 def refuse_used(deployment: str, host: Host) -> None:

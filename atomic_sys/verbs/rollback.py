@@ -3,7 +3,7 @@
 
 from dataclasses import dataclass, replace
 
-from atomic_sys.engine import kept_files
+from atomic_sys.engine import kept_files, predecessor
 from atomic_sys.engine.host_changes import plan_host_changes
 from atomic_sys.engine.host_files import FILE_LIMIT, HostFilePlan
 from atomic_sys.engine.observe import (
@@ -163,7 +163,7 @@ def _host_files(
     now: Current, target: Installed, record: Record, host: Host
 ) -> tuple[HostFilePlan, Record]:
     """The host files of that deployment by its own copies, and its record with what will be."""
-    items = _kept(target, host)
+    items = _kept(target, record, host)
     others = [one for one in installed(host.root, host.paths) if one.name != now.name]
     planned = plan_host_changes(items, (), now.record, others, host_look(host))
     changed = record.with_host_files(planned.checksums, planned.directories)
@@ -174,16 +174,11 @@ def _host_files(
     return replace(planned, operations=(*planned.operations, written)), changed
 
 
-def _kept(target: Installed, host: Host) -> tuple[InstallHostFile, ...]:
+def _kept(target: Installed, record: Record, host: Host) -> tuple[InstallHostFile, ...]:
     deployment = target.deployment
     document = read_deployment_file(host.root, deployment, kept_files.LIST_NAME)
-    if document is None:
-        if target.record is not None and target.record.host_files:
-            raise AtomicSysError(
-                f"{deployment} has no copies of its host files: the predecessor made none",
-                hint="install the image of that time again",
-            )
-        return ()
+    if document is None:  # the predecessor kept no copies, and we none where there are no files
+        return predecessor.host_items(target, record, host.root) if record.host_files else ()
 
     def read(name: str) -> bytes | None:
         directory = f"{deployment}/{kept_files.DIRECTORY}"

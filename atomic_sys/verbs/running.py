@@ -3,7 +3,7 @@
 
 import contextlib
 
-from atomic_sys.engine.observe import find
+from atomic_sys.engine.observe import find, installed
 from atomic_sys.engine.pull import Pulled
 from atomic_sys.engine.report import Report
 from atomic_sys.errors import NotFound, UsageError, doing
@@ -38,6 +38,47 @@ def container_or_image(text: str, host: Host) -> ContainerName | None:
             hint="atomic containers list --all and atomic images list show what there is",
         )
     return None
+
+
+def container_of_image(text: str, host: Host) -> ContainerName | None:
+    """The only container that was installed from an image of this name; None where none was.
+
+    Clients of the predecessor name containers by their images. Raises UsageError where several
+    were.
+    """
+    if not any(sign in text for sign in _IMAGE_SIGNS):
+        return None
+    wanted = _image_name(text)
+    found = [
+        one.name
+        for one in installed(host.root, host.paths)
+        if one.record is not None and _image_name(one.record.image) == wanted
+    ]
+    if len(found) > 1:
+        names = " and ".join(map(str, found))
+        raise UsageError(f"{text} is the image of {names}", hint="name the container")
+    return found[0] if found else None
+
+
+def _image_name(text: str) -> str | None:
+    """The image's name in the store; None for what is no image."""
+    with contextlib.suppress(UsageError):
+        return str(parse_image(text).name)
+    return None
+
+
+def container_to_remove(text: str, host: Host) -> ContainerName:
+    """The container of this name, or else the only one of this image.
+
+    Raises NotFound, UsageError.
+    """
+    name = installed_name(text, host) or container_of_image(text, host)
+    if name is None and any(sign in text for sign in _IMAGE_SIGNS):
+        raise NotFound(
+            f"Unable to find a container of the image {text}",
+            hint="atomic containers list --all shows what is installed",
+        )
+    return name or ContainerName.parse(text)
 
 
 def image_to_run(text: str, host: Host, report: Report, *, has_command: bool) -> Pulled:

@@ -50,6 +50,11 @@ def start(name: ContainerName, host: Host) -> None:
         host.manager.start(found.name.unit, timeout=START_TIMEOUT)
 
 
+def unit_of(name: ContainerName, host: Host) -> str:
+    """The unit of an installed container. Raises NotFound, AtomicSysError where it has none."""
+    return _service(name, host).name.unit
+
+
 def stop(name: ContainerName, host: Host) -> None:
     """Stop the container's unit, and wait. Raises NotFound, StopFailed, SystemdError."""
     found = _service(name, host)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from atomic_sys import log
 from atomic_sys.engine.observe import read_state, require
-from atomic_sys.engine.plan import SECRET_MODE
+from atomic_sys.engine.rendered_files import SECRET_MODE
 from atomic_sys.engine.report import Report
 from atomic_sys.errors import reason_of
 from atomic_sys.fs.atomic import write_file

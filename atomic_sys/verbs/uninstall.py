@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from atomic_sys import log
 from atomic_sys.engine import dependents, purge
 from atomic_sys.engine.apply import finish
+from atomic_sys.engine.declared import RemoveState
 from atomic_sys.engine.declared_steps import HookFailed
 from atomic_sys.engine.observe import (
     Installed,
@@ -60,11 +61,7 @@ def uninstall(name: ContainerName, request: Uninstall, host: Host, report: Repor
         running = dependents.running(name.unit, host.manager)
         if others := running[1:]:
             log.note(f"{', '.join(others)}: stopped too, since it requires {name.unit}")
-        agreed = [
-            state.removal()
-            for state in state_of(found, host)
-            if state.kept is None and state.path in request.purged
-        ]
+        agreed = _agreed(found, request, host)
         state = observe(host.root, host.paths, name)
         plan = plan_uninstall(found, state, host.paths, agreed, running)
         hook = plan_hook(found, Hook.UNINSTALL, host)
@@ -78,6 +75,14 @@ def uninstall(name: ContainerName, request: Uninstall, host: Host, report: Repor
                 log.warn(str(error))
             finish(plan, transaction.tools, transaction.journal, "uninstall")
     return (*hook, *plan)
+
+
+def _agreed(found: Installed, request: Uninstall, host: Host) -> tuple[RemoveState, ...]:
+    """The removal of what was agreed to, as far as nothing forbids it now."""
+    states = state_of(found, host) if request.purged else ()
+    return tuple(
+        state.removal() for state in states if state.kept is None and state.path in request.purged
+    )
 
 
 def state_of(

@@ -14,6 +14,7 @@ from atomic_sys.engine.journal_format import Header
 from atomic_sys.engine.observe import installed, observe, read_deployment_file
 from atomic_sys.engine.operations import Plan, ReplaceFile
 from atomic_sys.engine.plan import Wanted, deployment_path, fill_deployment, made_by_tmpfiles
+from atomic_sys.engine.predecessor import chosen_values
 from atomic_sys.engine.prepare import Deployment, read_exports
 from atomic_sys.engine.pull import Pulled
 from atomic_sys.engine.remote_rootfs import OtherFiles
@@ -27,7 +28,7 @@ from atomic_sys.model.names import ContainerName
 from atomic_sys.model.record import RECORD_NAME, Record
 from atomic_sys.render.render import Rendered
 from atomic_sys.systemd.manager import StartFailed
-from atomic_sys.verbs.chosen_values import chosen_values, known_values
+from atomic_sys.verbs.chosen_values import changed_values, known_values
 from atomic_sys.verbs.collecting import collect_old
 from atomic_sys.verbs.finding import kept_image, latest_image
 from atomic_sys.verbs.hooks import plan_hook, run_hook
@@ -103,14 +104,15 @@ def update(name: ContainerName, request: Update, host: Host, report: Report) -> 
         now = current(name, host)
         if now.state.held:
             return _not_updated(now, request, "it is held")
-        values = chosen_values(now.record, request.values, request.unset)
+        chosen = chosen_values(now.installed, now.record, host.root)
+        values = changed_values(chosen, request.values, request.unset)
         record = replace(now.record, remote=request.rootfs or now.record.remote)
         find = latest_image if request.pull else kept_image
         pulled = find(record, request.rebase, host, report)
         holding.enter_context(host.store.in_use())  # or a prune might take what nothing has yet
         digest = pulled.image.digest
         wanted = replace(record, revision=digest.hex, user_values=values)
-        if wanted == now.record:
+        if wanted == replace(now.record, user_values=chosen):
             _follow(now, request, pulled, transaction)
             return _result(now, Status.UPDATED, pulled)
         if request.careful and now.state.bad == str(digest):

@@ -12,6 +12,7 @@ from tests.conformance.fleet import Fleet, make_fleet
 from tests.support import layers
 from tests.support.layers import listing
 from tests.support.places import CHECKOUTS
+from tests.support.predecessor import age
 
 pytestmark = pytest.mark.conformance
 
@@ -213,3 +214,28 @@ def test_several_layers_are_merged(fleet: Fleet, tmp_path: Path) -> None:
     assert (code, out.count("Copying blob")) == (0, 2), talk
     fleet.hosts["b"].check()
     assert "as it was installed" in fleet.hosts["b"].alone("containers", "verify", "two")
+
+
+def test_one_of_the_predecessors(fleet: Fleet) -> None:
+    host = fleet.hosts["a"]
+    host.alone("uninstall", "hello")
+    host.alone("images", "prune")
+    fleet.publish("1")
+    host.atomic("pull", fleet.image)
+    (host.root / "srv/own").mkdir()
+    host.atomic("images", "checkout", "--copy", "hello", host.root / "srv/own/rootfs")
+    assert fleet.call("a", "install", "--rootfs=/srv/own", "ostree:hello")[0] == 0
+    before = listing(host.root / "srv/own")
+    age(host.root, "hello")
+    assert "as it was installed" in host.alone("containers", "verify", "hello")
+    code, _, talk = update(fleet, "--no-pull", "--set", "GREETING=ho")
+    assert code == 0, talk
+    assert rootfs(fleet) == "/srv/own/rootfs"
+    code, _, talk = fleet.call("a", "containers", "rollback", "hello")
+    assert code == 0, talk
+    assert "as it was installed" in host.alone("containers", "verify", "hello")
+    (host.root / "srv/own/rootfs/version").write_text("9\n")
+    assert fleet.call("a", "containers", "rollback", "hello", "--to=1")[0] == 5
+    (host.root / "srv/own/rootfs/version").write_text("1\n")
+    host.alone("uninstall", "hello")
+    assert listing(host.root / "srv/own") == before

@@ -66,7 +66,7 @@ def site() -> Iterator[Site]:
 def test_a_fresh_installation_is_as_it_was(site: Site) -> None:
     assert site.atomic("containers", "verify", "hello") == "hello: as it was installed\n"
     assert json.loads(site.atomic("containers", "verify", "--all", "--json")) == [
-        {"name": "hello", "differences": [], "repaired": [], "left": []}
+        {"name": "hello", "differences": [], "repaired": [], "left": [], "recorded": True}
     ]
 
 
@@ -129,6 +129,52 @@ def test_host_files_are_put_back(site: Site, path: str, damage: Callable[[Path],
     assert site.differences() == [(f"/{path}", "changed or missing")]
     site.atomic("containers", "verify", "--repair", "hello")
     assert (file.read_bytes(), file.stat().st_mode) == before
+
+
+@pytest.mark.parametrize("name", ["config.json", "hello.service", "tmpfiles-hello.conf"])
+@pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_text("{}")])
+def test_rendered_files_are_rendered_again(
+    site: Site, name: str, damage: Callable[[Path], object]
+) -> None:
+    before = listing(site.root / "var/lib/containers/atomic/hello.0")
+    damage(site.rootfs.with_name(name))
+    assert (name, "changed or missing") in site.differences()
+    site.atomic("containers", "verify", "--repair", "hello")
+    assert listing(site.root / "var/lib/containers/atomic/hello.0") == before
+    site.atomic("containers", "verify", "hello")
+
+
+def test_a_unit_that_was_changed_in_both_places_is_found(site: Site) -> None:
+    unit = site.root / "etc/systemd/system/hello.service"
+    before = unit.read_bytes()
+    for path in (unit, site.rootfs.with_name("hello.service")):
+        path.write_text("[Service]\nExecStart=/bin/evil\n")
+    assert site.differences() == [("hello.service", "changed or missing")]
+    site.atomic("containers", "verify", "--repair", "hello")
+    site.atomic("containers", "verify", "hello")
+    assert (unit.read_bytes(), site.rootfs.with_name("hello.service").read_bytes()) == (
+        before, before,
+    )  # fmt: skip
+
+
+def test_what_cannot_be_rendered_again_is_not_put_back(site: Site) -> None:
+    config = site.rootfs.with_name("config.json")
+    config.write_text("{}")
+    site.atomic("-y", "images", "delete", "--force", "--all")
+    assert site.atomic("containers", "verify", "--repair", "hello", code=5).endswith(
+        "config.json\n"
+    )
+    assert config.read_text() == "{}"
+
+
+def test_the_predecessor_recorded_nothing_of_its_config(site: Site) -> None:
+    info = site.rootfs.with_name("info")
+    record = json.loads(info.read_text())
+    del record["checksums"], record["user-values"]
+    info.write_text(json.dumps(record))
+    site.rootfs.with_name("config.json").write_text("{}")
+    (answer,) = json.loads(site.atomic("containers", "verify", "--json", "hello"))
+    assert (answer["differences"], answer["recorded"]) == ([], False)
 
 
 def test_the_whole_rootfs_is_put_back(site: Site) -> None:

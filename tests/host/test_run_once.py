@@ -110,6 +110,8 @@ def test_a_command_for_an_image(ready: Host) -> None:
     done = atomic(ready, "run", "--storage", "ostree", "--set=RECEIVER=x", ONCE,
                   "/bin/sh", "-c", "echo Hello World; exit 9", code=9)  # fmt: skip
     assert done.stdout == "Hello World\n"
+    piped = ready.run(["atomic", "run", PLAIN, "/bin/cat"], input="through\n")
+    assert piped.stdout == "through\n"
     assert_nothing_stays(ready)
 
 

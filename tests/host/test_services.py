@@ -15,6 +15,10 @@ from tests.support import images, layers
 pytestmark = pytest.mark.usefixtures("base")
 SERVE = "trap 'exit 0' TERM; echo I am up; while :; do /bin/busybox sleep 1 & wait; done"
 
+# As the images of the predecessor have it, and what ends when SIGTERM ends it.
+UNIT = b"[Service]\nExecStart=$EXEC_START\nExecStop=$EXEC_STOP\nWorkingDirectory=$DESTDIR\n"
+KILLED = SERVE.replace("exit 0", "exit 143")
+
 
 def atomic(host: Host, *words: str, code: int = 0) -> Completed:
     done = host.run(["atomic", *words], check=False, timeout=120)
@@ -33,6 +37,8 @@ def served(host: Host, tmp_path_factory: pytest.TempPathFactory) -> Host:
     ]
     layouts = tmp_path_factory.mktemp("layouts")
     images.layout(layouts / "serve", content, {"Cmd": ["/bin/sh", "-c", SERVE]})
+    own = layers.file("exports/service.template", UNIT)
+    images.layout(layouts / "legacy", [*content, own], {"Cmd": ["/bin/sh", "-c", KILLED]})
     install_product(host)
     host.copy_in(layouts, "/srv/images")
     policy = {"default": [{"type": "insecureAcceptAnything"}]}
@@ -82,6 +88,12 @@ def test_the_life_of_a_service(served: Host) -> None:
     assert served.systemctl_show("serve.service", "ActiveState") == {"ActiveState": "inactive"}
     assert json.loads(atomic(served, "containers", "stats", "--json").stdout) == []
     atomic(served, "stop", "serve")
+
+
+def test_a_stopped_service_of_an_old_image_has_not_failed(served: Host) -> None:
+    atomic(served, "install", "--now", "--no-enable", "oci:/srv/images/legacy")
+    atomic(served, "stop", "legacy")
+    assert served.systemctl_show("legacy.service", "ActiveState") == {"ActiveState": "inactive"}
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,17 @@ from pathlib import Path
 
 import pytest
 
-from atomic_sys.errors import ExitCode, NotFound
+from atomic_sys.errors import ExitCode, NotFound, UsageError
 from atomic_sys.host import Host, HostOptions
 from atomic_sys.verbs.run_once import DIRECTORY, clean_runs
-from atomic_sys.verbs.running import container_or_image, installed_name
+from atomic_sys.verbs.running import (
+    container_of_image,
+    container_or_image,
+    container_to_remove,
+    installed_name,
+)
 from tests.support import images, layers
-from tests.unit.engine.hosts import deploy, make_root
+from tests.unit.engine.hosts import deploy, make_root, record
 
 
 @pytest.fixture
@@ -42,6 +47,22 @@ def test_a_plain_word_is_an_image_when_the_store_has_it(host: Host) -> None:
         host.store.import_layer(layers.layer_import(content), layers.stream(content))
         image = host.store.put_image(images.make(content))
         assert container_or_image(str(image.name).partition(":")[0], host) is None
+
+
+def test_an_image_stands_for_its_only_container(host: Host, tmp_path: Path) -> None:
+    root, image = tmp_path / "root", "registry.example.com/db:16"
+    deploy(root, "one", 0, record(image=f"docker://{image}").to_json())
+    with host:
+        assert str(container_of_image(image, host)) == "one"
+        assert str(container_to_remove(image, host)) == "one"
+        assert str(container_to_remove("etcd", host)) == "etcd"
+        assert str(container_to_remove("nobody", host)) == "nobody"  # which is then not found
+        assert container_of_image("one", host) is None
+        with pytest.raises(NotFound, match="a container of the image registry"):
+            container_to_remove("registry.example.com/db:17", host)
+        deploy(root, "two", 0, record(image=image).to_json())
+        with pytest.raises(UsageError, match="is the image of one and two"):
+            container_to_remove(image, host)
 
 
 def test_what_nobody_runs_from_is_cleaned(host: Host, tmp_path: Path) -> None:

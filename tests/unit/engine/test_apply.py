@@ -44,6 +44,7 @@ from atomic_sys.engine.operations import (
 )
 from atomic_sys.engine.steps import Tools, UndoLog, perform, unwind
 from atomic_sys.errors import AtomicSysError
+from atomic_sys.model.hooks import Hook
 from atomic_sys.systemd import tmpfiles
 from tests.support.layers import listing
 from tests.unit.engine.hosts import WANTS, FakeManager, journal_of, make_root, tools_for
@@ -83,6 +84,7 @@ REMOVALS: Plan = (
     RemoveEmptyDirectory(path=f"/etc/systemd/system/{UNIT}.d"),
     Reload(),
     RemoveTmpfiles(path="/etc/tmpfiles.d/etcd.conf"),
+    RemoveState(base="/run", path="etcd/data"),
     RemoveFile(path="/bin/ctl", sha256="0"),
     RemoveFile(path="/etc/new"),
     RemoveFile(path="/usr/local/bin/etcdctl"),
@@ -134,11 +136,12 @@ def fake_tmpfiles(root: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_every_operation_can_be_performed_and_described() -> None:
     for operation in typing.get_args(Operation):
         assert perform.dispatch(operation) is not perform.dispatch(object), operation
-    for step in (*INSTALL, *REMOVALS):
+    hook = RunHook(hook=Hook.UNINSTALL, container="etcd", runtime="", command=("leave",))
+    every: Plan = (*INSTALL, *REMOVALS, Reenable(unit=UNIT), hook)
+    for step in every:
         assert step.describe().isprintable()
-    used = {type(step) for step in (*INSTALL, *REMOVALS, Reenable(unit=UNIT))}
-    declared = {RemoveState, RunHook}  # of an image; test_purge.py and the host tests have them
-    assert used == set(typing.get_args(Operation)) - declared
+    used = {type(step) for step in every}
+    assert used == set(typing.get_args(Operation))
 
 
 def test_what_is_no_operation_is_a_programming_error(root: Path) -> None:
@@ -162,7 +165,6 @@ def test_a_plan_does_what_it_says_and_its_removals_take_it_back(
         ]  # fmt: skip
         apply(REMOVALS, tools)
     assert fake_tmpfiles == [f"{root}/etc/tmpfiles.d/etcd.conf"]
-    (root / "run/etcd/data").rmdir()
     (root / "run/etcd").rmdir()
     assert listing(root) == before
 

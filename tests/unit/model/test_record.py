@@ -63,6 +63,7 @@ def test_the_predecessors_record_is_read() -> None:
     assert set(read) <= set(written)
     assert written["rpm-installed"] is None
     assert written["installed-files"] == read["installed-files"]
+    assert Record.from_json(record.to_json(), "info").from_predecessor
 
 
 def test_unknown_keys_are_kept_and_known_ones_are_not_overruled() -> None:
@@ -86,6 +87,7 @@ def test_host_files_come_with_their_directories() -> None:
         {"installed-files-checksum": {"../x": "0"}},
         {"installed-directories": ["../x"]}, {"installed-directories": ["/a/../b"]},
         {"state": "x"}, {"hooks": {"never": ["a"]}}, {"checksums": {"config.json": 1}},
+        {"checksums": {"../x": "0"}},
     ],
 )  # fmt: skip
 def test_what_no_record_can_say_is_refused(change: dict[str, object]) -> None:

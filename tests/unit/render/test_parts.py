@@ -270,3 +270,17 @@ def test_a_rename_needs_its_values() -> None:
 
 def test_a_host_file_is_rendered_in_the_legacy_syntax() -> None:
     assert hostfiles.render("/etc/x", b"n=$NAME $$HOME\n", {"NAME": "n1"}) == b"n=n1 $HOME\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "added"),
+    [
+        ("[Service]\nExecStart=/bin/runc run 'x'\n", True),
+        ("[Service]\nExecStart=/bin/runc run 'x'\nSuccessExitStatus=7\n", False),
+        ("[Service]\nExecStart=/bin/runc run 'x'\n#SuccessExitStatus=7\n", True),
+        ("[Service]\nExecStart=/usr/bin/python -u /usr/sbin/waagent\n", False),  # not a runtime
+    ],
+)
+def test_a_stopped_payload_is_no_failure(text: str, added: bool) -> None:  # noqa: FBT001 - a column
+    found = unit.with_good_end(text, "/bin/runc run 'x'")
+    assert found == text + "\n[Service]\nSuccessExitStatus=143\n" * added

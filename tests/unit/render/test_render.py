@@ -79,7 +79,7 @@ def test_a_splice_that_breaks_the_config_is_refused() -> None:
 def test_flannel() -> None:
     text = unit_of(request(FLANNEL, "flannel"))
     assert "After=etcd.service\nBefore=docker.service\n" in text
-    assert text.endswith("RequiredBy=docker.service\n")
+    assert text.endswith("RequiredBy=docker.service\n\n[Service]\nSuccessExitStatus=143\n")
     assert "ExecStopPost=/bin/rm /etc/systemd/system/docker.service.d/flannel.conf" in text
 
 
