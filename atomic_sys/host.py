@@ -212,10 +212,11 @@ class Host:
 
     @cached_property
     def lookaside(self) -> "LookasideConfig":
-        """registries.d."""
+        """registries.d; where it names no store, root's is the system's."""
         from atomic_sys.trust.files import load_lookaside
 
-        return load_lookaside(self.registries_d)
+        home = None if os.geteuid() == 0 else os.path.expanduser("~")
+        return load_lookaside(self.registries_d, home)
 
     @property
     def read_key(self) -> Callable[[str], bytes]:

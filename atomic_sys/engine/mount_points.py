@@ -7,6 +7,7 @@ process.cwd); runc's prepareRootfs(), crun's do_mounts().
 """
 
 import contextlib
+import errno
 import os
 import stat
 from collections.abc import Iterator, Mapping
@@ -18,6 +19,7 @@ from atomic_sys.model.layer import LayerPath
 from atomic_sys.model.strict_json import InvalidJson, Json
 
 _PATH = os.O_PATH | os.O_CLOEXEC
+_NEW = os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,13 +143,15 @@ def make(rootfs: int, place: Place, bundle: str) -> bool:
     with contextlib.ExitStack() as stack:
         fd = open_in_root(rootfs, "/".join(place.above) or ".")
         stack.callback(os.close, fd)
-        for name in missing[:-1] if is_file else missing:
-            try:
-                os.mkdir(component(name), 0o755, dir_fd=fd)
-            except FileExistsError:  # a link to nothing: a runtime makes what it leads to
-                return False
-            fd = stack.enter_context(opened(fd, name))
-        if is_file:
-            flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW
-            os.close(os.open(component(missing[-1]), flags, 0o644, dir_fd=fd))
+        try:
+            for name in missing[:-1] if is_file else missing:
+                with contextlib.suppress(FileExistsError):  # the runtime is making it, too
+                    os.mkdir(component(name), 0o755, dir_fd=fd)
+                fd = stack.enter_context(opened(fd, name))
+            if is_file:
+                os.close(os.open(component(missing[-1]), _NEW, 0o644, dir_fd=fd))
+        except OSError as error:
+            if error.errno not in (errno.ELOOP, errno.ENOTDIR):
+                raise
+            return False  # a link to nothing: a runtime makes what it leads to
     return True

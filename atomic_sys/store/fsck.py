@@ -7,7 +7,7 @@ is the interpreter that takes the time, which threads would share. Nothing is ch
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from atomic_sys.errors import AtomicSysError
@@ -18,12 +18,15 @@ from atomic_sys.store.images import IMAGES, ROOTFS, blob_ref, decode_name, is_bl
 from atomic_sys.store.integrity import (
     ObjectHasher,
     ObjectName,
+    is_intact,
+    is_unfinished,
     object_name,
     prefixes,
     size_if_intact,
 )
 from atomic_sys.store.objects import Checksum, ObjectKind, decode_commit, decode_dirtree
 from atomic_sys.store.partial import is_partial
+from atomic_sys.store.recovery import has_live_marks
 from atomic_sys.store.repository import Repository
 from atomic_sys.store.tree import MAX_DEPTH
 
@@ -92,24 +95,26 @@ class FsckReport:
 
 
 def fsck(repository: Repository, advance: Callable[[int], None]) -> FsckReport:
-    """Check everything. The caller holds the lock, shared at least.
+    """Check everything. The caller holds the lock, shared at least: others may be writing.
 
     `advance` is told how many objects more have been checked. Raises Damaged for a ref that is
     none, OSError.
     """
+    refs = tuple(_all_refs(repository))  # first: what these need is here by now
     checked = check_objects(repository, advance)
-    refs = tuple(_all_refs(repository))
     whole, partial = _Reach(repository, checked), _PartialReach(repository, checked)
     broken = [
         BrokenRef(ref=ref, commit=commit, objects=lost)
         for ref, commit in refs
         if (lost := (partial if is_partial(repository, commit) else whole).from_commit(commit))
     ]
+    needed = _NONE.union(*(ref.objects for ref in broken))
+    unfinished = _being_written(repository, checked.damaged - needed)
     return FsckReport(
         objects=len(checked.names),
         bytes=checked.bytes,
         refs=len(refs),
-        damaged=checked.damaged,
+        damaged=checked.damaged - unfinished,
         broken=tuple(broken),
         incomplete=tuple(_incomplete(repository, dict(refs))),
     )
@@ -124,9 +129,9 @@ def _all_refs(repository: Repository) -> Iterator[tuple[str, Checksum]]:
 
 def _incomplete(repository: Repository, refs: dict[str, Checksum]) -> Iterator[tuple[str, str]]:
     """The layers and configs that images name and that have no ref."""
-    for ref, commit in refs.items():
-        encoded = ref.removeprefix(IMAGES)
-        if encoded == ref or is_blob(encoded):
+    for image_ref, commit in refs.items():
+        encoded = image_ref.removeprefix(IMAGES)
+        if encoded == image_ref or is_blob(encoded):
             continue
         name = decode_name(encoded)
         try:
@@ -135,8 +140,18 @@ def _incomplete(repository: Repository, refs: dict[str, Checksum]) -> Iterator[t
             continue  # the commit itself is broken, which is said already
         config = () if image.config_digest is None else (image.config_digest,)
         for digest in (*image.layers, *config):
-            if blob_ref(digest) not in refs:
-                yield str(name), blob_ref(digest)
+            ref = blob_ref(digest)
+            if ref not in refs and repository.read_ref(ref) is None:  # it may have come since
+                yield str(name), ref
+
+
+def _being_written(repository: Repository, strays: Iterable[ObjectName]) -> frozenset[ObjectName]:
+    """Those of these damaged objects that somebody was about to finish when they were looked at."""
+    busy = has_live_marks(repository)  # before the second look: what was finished by then is whole
+    hasher = ObjectHasher(repository)
+    return frozenset(
+        name for name in strays if is_intact(hasher, name) or (busy and is_unfinished(hasher, name))
+    )
 
 
 class _Reach:

@@ -141,6 +141,15 @@ def is_finished(info: os.stat_result) -> bool:
     return info.st_mtime_ns == 0 or not stat.S_ISREG(info.st_mode)
 
 
+def is_unfinished(hasher: ObjectHasher, name: ObjectName) -> bool:
+    """Whether the object is a file that is still being written, was left so, or is gone again."""
+    path, objects_fd = object_path(*name), hasher.repository.objects
+    try:
+        return not is_finished(os.stat(path, dir_fd=objects_fd, follow_symlinks=False))
+    except FileNotFoundError:
+        return True
+
+
 def is_intact(hasher: ObjectHasher, name: ObjectName) -> bool:
     """Whether there is an object of this name, and it is what its name says."""
     directory, file = object_path(*name).split("/")

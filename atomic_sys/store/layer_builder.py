@@ -16,6 +16,7 @@ from atomic_sys.store.tree import (
     InvalidLayer,
     Layer,
     Node,
+    chain_ends,
     check_name,
     check_path,
     find,
@@ -129,21 +130,16 @@ class LayerBuilder:
         something that is no directory.
         """
         layer = self.layer
-        while special := [path for path, of in layer.links.items() if of in self._special]:
-            for path in special:
-                self._leave_out(path, "hard link to a special file")
-        for path, target in layer.links.items():
-            if isinstance(find(layer.root, target), Directory):
+        ends = chain_ends(layer.links)
+        nodes = {path: None if end is None else find(layer.root, end) for path, end in ends.items()}
+        for path, node in nodes.items():
+            parent = self._leaf_parent(path)
+            if isinstance(node, Directory):
                 raise InvalidLayer(f"invalid layer: {text(path)} is a hard link to a directory")
-        for path in (*layer.links, *self._special):
+            if ends[path] in self._special:
+                self._leave_out(path, "hard link to a special file")
+            elif node is not None:
+                parent.nodes[path[-1]] = node
+        for path in self._special:
             self._leaf_parent(path)
-        waiting = dict(layer.links)
-        while found := {
-            path: node
-            for path, target in waiting.items()
-            if isinstance(node := find(layer.root, target), bytes)
-        }:
-            for path, node in found.items():
-                self._leaf_parent(path).nodes[path[-1]] = node
-                del waiting[path]
         return layer

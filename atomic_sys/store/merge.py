@@ -7,11 +7,13 @@ from atomic_sys.model.layer import LayerPath
 from atomic_sys.store.objects import Checksum
 from atomic_sys.store.tree import (
     IMPLIED,
+    MAX_DEPTH,
     Directory,
     InvalidLayer,
     Layer,
     Node,
     ReadLink,
+    chain_ends,
     find,
     resolve,
     text,
@@ -55,20 +57,25 @@ class _Union:
         self.places: dict[LayerPath, Directory] = {}
         # What is behind symbolic links comes last, in order of its paths (a heap): it may be this
         # layer that brings what they lead to.
-        self.behind_links: list[tuple[LayerPath, Directory, Directory]] = []
+        self.behind_links: list[tuple[LayerPath, int, Directory, Directory]] = []
 
     def lay(self, layer: Layer) -> None:
         """All of the layer but its hard links."""
-        self.directory(self.top, layer.root, ())
+        self.directory(self.top, layer.root, (), 0)
         while self.behind_links:
-            path, parent, upper = heapq.heappop(self.behind_links)
+            path, depth, parent, upper = heapq.heappop(self.behind_links)
             real = resolve(self.top, path, self.read_link)
             place = None if real is None else find(self.top, real)
-            if not isinstance(place, Directory):
+            if real is not None and isinstance(place, Directory):
+                depth = len(real)
+            else:
                 place = parent.nodes[path[-1]] = Directory(IMPLIED)
-            self.directory(place, upper, path)
+            self.directory(place, upper, path, depth)
 
-    def directory(self, lower: Directory, upper: Directory, path: LayerPath) -> None:
+    def directory(self, lower: Directory, upper: Directory, path: LayerPath, depth: int) -> None:
+        """Lay the layer's directory of this path upon one that is `depth` components deep."""
+        if depth > MAX_DEPTH:
+            raise InvalidLayer(f"invalid layer: {text(path)} is too deep, by way of links")
         if path in self.wanted:
             self.places[path] = lower
         if path not in self.implied:
@@ -80,11 +87,11 @@ class _Union:
             here = (*path, name)
             below = lower.nodes.get(name)
             if isinstance(below, bytes) and here in self.implied and self.read_link(below):
-                heapq.heappush(self.behind_links, (here, lower, node))
+                heapq.heappush(self.behind_links, (here, depth + 1, lower, node))
                 continue
             if not isinstance(below, Directory):
                 below = lower.nodes[name] = Directory(IMPLIED)
-            self.directory(below, node, here)
+            self.directory(below, node, here, depth + 1)
 
 
 def _seen_from(
@@ -121,18 +128,10 @@ def _linked(lower: Directory, layer: Layer, read_link: ReadLink) -> dict[LayerPa
         for path, target in layer.links.items()
         if isinstance(node := below(target), bytes)
     }
-    waiting = {path: target for path, target in layer.links.items() if path not in found}
-    while waiting:
-        known = {
-            path: node
-            for path, target in waiting.items()
-            if isinstance(
-                node := found.get(target) if target in layer.links else find(layer.root, path),
-                bytes,
-            )
-        }
-        if not known:
-            raise InvalidLayer(f"invalid layer: {text(min(waiting))} is a hard link to nothing")
-        found |= known
-        waiting = {path: target for path, target in waiting.items() if path not in known}
+    ends = chain_ends({path: to for path, to in layer.links.items() if path not in found})
+    for path, end in ends.items():
+        node = None if end is None else found.get(end) or find(layer.root, end)
+        if not isinstance(node, bytes):
+            raise InvalidLayer(f"invalid layer: {text(path)} is a hard link to nothing")
+        found[path] = node
     return found

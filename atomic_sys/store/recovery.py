@@ -26,6 +26,12 @@ def stale_marks(repository: Repository) -> tuple[str, ...]:
     return tuple(name for name in names if _is_stale(repository, name))
 
 
+def has_live_marks(repository: Repository) -> bool:
+    """Whether anybody, this process too, is writing objects at this time."""
+    names = [name for name in os.listdir(_state(repository)) if name.endswith(MARK_SUFFIX)]
+    return any(not _is_stale(repository, name) for name in names)
+
+
 def _state(repository: Repository) -> str:
     return f"/proc/self/fd/{repository.fd}/state"
 

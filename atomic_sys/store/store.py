@@ -27,7 +27,7 @@ from atomic_sys.store.images import (
     StoredImage,
     Survey,
 )
-from atomic_sys.store.integrity import ObjectName
+from atomic_sys.store.integrity import ObjectHasher, ObjectName, is_intact
 from atomic_sys.store.objects import Checksum, Commit
 from atomic_sys.store.prune import PruneReport
 from atomic_sys.store.recovery import recover, stale_marks
@@ -259,9 +259,13 @@ class Store:
         return tree
 
     def discard(self, doomed: Collection[ObjectName]) -> None:
-        """Remove damaged objects, so that whole ones can take their names. Raises Busy, OSError."""
+        """Remove damaged objects, so that whole ones can take their names.
+
+        One that somebody has made whole since it was looked at stays. Raises Busy, OSError.
+        """
         with self._alone():
-            for name in doomed:
+            hasher = ObjectHasher(self.repository)
+            for name in (name for name in doomed if not is_intact(hasher, name)):
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(object_path(*name), dir_fd=self.repository.objects)
 

@@ -6,7 +6,7 @@ symbolic link with owner, mode and attributes. Nothing here touches a disk, so t
 escape nowhere. Source: image-spec layer.md.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -66,28 +66,48 @@ def resolve(root: Directory, path: LayerPath, read_link: ReadLink) -> LayerPath 
     """
     todo = list(reversed(path))
     done: list[str] = []
+    nodes: list[Node] = [root]  # of what is done, and of the root
     links = 0
     while todo:
         name = todo.pop()
         if name == "..":
-            del done[-1:]
+            if done:
+                done.pop()
+                nodes.pop()
             continue
         if name in ("", "."):
             continue
-        node = find(root, (*done, name))
+        here = nodes[-1]
+        node = here.nodes.get(name) if isinstance(here, Directory) else None
         target = read_link(node) if isinstance(node, bytes) else None
         if node is None or (target is None and isinstance(node, bytes) and todo):
             return None
         if target is None:
             done.append(name)
+            nodes.append(node)
             continue
         links += 1
         if links > MAX_LINKS:
             return None
         if target.startswith("/"):
             done.clear()
+            del nodes[1:]
         todo.extend(reversed(target.split("/")))
     return tuple(done)
+
+
+def chain_ends(links: Mapping[LayerPath, LayerPath]) -> dict[LayerPath, LayerPath | None]:
+    """What each link leads to in the end, by way of others; None where these are a circle."""
+    ends: dict[LayerPath, LayerPath | None] = {}
+    for first in links:
+        trail: dict[LayerPath, None] = {}
+        at = first
+        while at in links and at not in ends and at not in trail:
+            trail[at] = None
+            at = links[at]
+        end = ends.get(at, None if at in trail else at)
+        ends.update(dict.fromkeys(trail, end))
+    return ends
 
 
 def check_path(path: LayerPath) -> None:

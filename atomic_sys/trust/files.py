@@ -7,8 +7,9 @@ Each is read whole, once, with a limit, and only if it is a regular file.
 import errno
 import os
 import stat
+import urllib.parse
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from atomic_sys.errors import AtomicSysError, Rejected
 from atomic_sys.log import warn
@@ -97,9 +98,10 @@ def read_key_file(path: str) -> bytes:
     return read_regular(path, KEY_LIMIT)[0]
 
 
-def load_lookaside(directory: str) -> lookaside.LookasideConfig:
+def load_lookaside(directory: str, home: str | None = None) -> lookaside.LookasideConfig:
     """The configuration in all `*.yaml` files of a registries.d; a missing directory is empty.
 
+    `home` is that of a user who has a store of one's own where the files name none.
     Raises InvalidLookaside, and AtomicSysError for what cannot be read.
     """
     try:
@@ -113,4 +115,8 @@ def load_lookaside(directory: str) -> lookaside.LookasideConfig:
         documents = [(path, read_regular(path, lookaside.DOCUMENT_LIMIT)[0]) for path in paths]
     except OSError as error:
         raise AtomicSysError(f"cannot read {error.filename}: {error.strerror}") from error
-    return lookaside.parse(documents)
+    config = lookaside.parse(documents)
+    if home is None:
+        return config
+    own = urllib.parse.quote(os.path.join(home, lookaside.OWN_LOOKASIDE))
+    return replace(config, builtin=f"file://{own}")

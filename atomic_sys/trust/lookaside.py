@@ -17,6 +17,7 @@ from atomic_sys.trust.scopes import ImageIdentity
 
 DOCUMENT_LIMIT = strict_yaml.DOCUMENT_LIMIT
 DEFAULT_LOOKASIDE = "file:///var/lib/containers/sigstore"
+OWN_LOOKASIDE = ".local/share/containers/sigstore"  # below the home of a user who is not root
 _SCHEMES = ("file:///", "http://", "https://")
 
 
@@ -36,8 +37,9 @@ class Section:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LookasideConfig:
-    """All files of registries.d together."""
+    """All files of registries.d together; `builtin` is the store where they name none."""
 
+    builtin: str = DEFAULT_LOOKASIDE
     default: Section | None = None
     docker: Mapping[str, Section]
 
@@ -76,7 +78,7 @@ def _parse(documents: Iterable[tuple[str, bytes]]) -> LookasideConfig:
 def lookaside_base(config: LookasideConfig, identity: ImageIdentity) -> str | None:
     """The address below which the signatures of this image are; None if it is in no registry.
 
-    The most specific namespace that names one wins, then the default, then DEFAULT_LOOKASIDE. The
+    The most specific namespace that names one wins, then the default, then the built-in one. The
     identity is that of the place the image comes from: of the mirror, where there is one.
     Raises InvalidLookaside for an address that is not file:///, http:// or https://.
     """
@@ -85,7 +87,7 @@ def lookaside_base(config: LookasideConfig, identity: ImageIdentity) -> str | No
     for section in sections(config, identity):
         if section.lookaside:
             return check_address(section.lookaside, section.source)
-    return DEFAULT_LOOKASIDE
+    return config.builtin
 
 
 def staging_base(config: LookasideConfig, identity: ImageIdentity) -> str:
@@ -105,7 +107,7 @@ def staging_base(config: LookasideConfig, identity: ImageIdentity) -> str:
                     hint="add lookaside-staging: file:///DIRECTORY, or give --directory",
                 )
             return address
-    return DEFAULT_LOOKASIDE
+    return config.builtin
 
 
 def uses_attachments(config: LookasideConfig, identity: ImageIdentity) -> bool:

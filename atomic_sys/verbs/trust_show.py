@@ -16,7 +16,6 @@ from atomic_sys.trust.files import find_policy
 from atomic_sys.trust.key_facts import ListKeys, facts
 from atomic_sys.trust.lint_keys import Demand
 from atomic_sys.trust.lookaside import (
-    DEFAULT_LOOKASIDE,
     LookasideConfig,
     lookaside_base,
     sections,
@@ -257,4 +256,4 @@ def _lookaside_of(transport: str | None, scope: str | None, config: LookasideCon
     if transport != "docker":
         return None
     said = (one.lookaside for one in sections(config, images_of(scope or "")) if one.lookaside)
-    return next(said, DEFAULT_LOOKASIDE)
+    return next(said, config.builtin)

@@ -133,6 +133,7 @@ def test_damage_is_repaired_while_it_runs(ready: Host) -> None:
 
 def test_it_is_made_anew_at_boot(ready: Host) -> None:
     ready.reboot()
+    assert "Failed unmounting" not in ready.console()
     assert_protected(ready, "two")
     assert ready.run(["systemctl", "--failed", "--plain", "--no-legend"]).stdout == ""
 

@@ -85,6 +85,11 @@ def _links(outside: bytes) -> dict[str, Attack]:
             tar(symlink(b"a", b"b"), symlink(b"b", b"c"), symlink(b"c", outside)),
             tar(file(b"a/canary", b"x")),
         ),
+        "ever deeper links": refused(
+            "too deep, by way of links",
+            tar(long_name(b"d/" * 200), directory(b"d"), symlink(b"l", b"d/" * 200)),
+            tar(long_name(b"l/" + b"d/" * 200), directory(b"d")),
+        ),
         "loop": harmless(
             "a a/x b", tar(symlink(b"a", b"b"), symlink(b"b", b"a")), tar(file(b"a/x"))
         ),

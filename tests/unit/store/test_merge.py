@@ -109,6 +109,16 @@ def test_refused(store: Store, layer: list[Member]) -> None:
         put(store, layer)
 
 
+def test_a_long_chain_of_links_the_last_one_first(store: Store) -> None:
+    """Each link is looked at once, not once for each link before it."""
+    links = [hard_link(f"l{number}", f"l{number + 1}") for number in range(5000)]
+    put(store, [*links, file("l5000", b"end")])
+    (image,) = store.images()
+    assert {store.tree(image).read_file(link.name, 9) for link, _ in links} == {b"end"}
+    with pytest.raises(InvalidLayer, match="a hard link to nothing"):
+        put(store, links)
+
+
 def test_what_takes_a_special_files_name_is_kept(store: Store, here: int, tmp_path: Path) -> None:
     put(store, [member("a", TYPES["fifo"]), file("a", b"1"), file("b"), member("b", TYPES["char"])])
     assert names(store, here, tmp_path) == ["a=1"]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from atomic_sys.fs.atomic import temporary_name
 from atomic_sys.model.reference import ImageName
 from atomic_sys.store import sizes
 from atomic_sys.store.sizes import Sizes, sizes_of
@@ -101,3 +102,11 @@ def test_a_repository_that_cannot_be_written_to_still_counts(
 
     monkeypatch.setattr(sizes, "write_file", refuse)
     assert len(by_name(filled)) == 3
+
+
+def test_prune_takes_what_a_list_that_died_has_left(filled: Store, tmp_path: Path) -> None:
+    by_name(filled)
+    own = tmp_path / "repo/extensions/atomic-sys"
+    (own / temporary_name("sizes.json")).touch()
+    filled.prune()
+    assert [path.name for path in own.iterdir()] == ["sizes.json"]

@@ -8,9 +8,12 @@ from types import SimpleNamespace
 import pytest
 
 from atomic_sys.errors import AtomicSysError, Rejected
+from atomic_sys.model.reference import DockerReference
 from atomic_sys.trust.files import load_lookaside, load_policy, own_file, read_key_file
+from atomic_sys.trust.lookaside import lookaside_base, staging_base
 from atomic_sys.trust.policy import POLICY_LIMIT, InvalidPolicy
 from atomic_sys.trust.requirements import InsecureAcceptAnything, Reject
+from atomic_sys.trust.scopes import docker_identity
 
 SHIPPED = Path(__file__).parents[3] / "policy"
 REJECT = '{"default": [{"type": "reject"}]}'
@@ -89,6 +92,16 @@ def test_registries_d(tmp_path: Path) -> None:
     (tmp_path / "d.yaml").mkdir()
     with pytest.raises(AtomicSysError, match=r"d\.yaml: not a regular file"):
         load_lookaside(str(tmp_path))
+
+
+def test_users_have_a_store_of_their_own(tmp_path: Path) -> None:
+    image = docker_identity(DockerReference.parse("a.example/x:1"))
+    write(tmp_path / "b.yaml", "docker: {b.example: {lookaside: 'file:///b'}}")
+    config = load_lookaside(str(tmp_path), "/home/a b")
+    own = "file:///home/a%20b/.local/share/containers/sigstore"
+    assert lookaside_base(config, image) == staging_base(config, image) == own
+    other = docker_identity(DockerReference.parse("b.example/x:1"))
+    assert lookaside_base(config, other) == "file:///b"
 
 
 def test_dangling_link_in_registries_d(tmp_path: Path) -> None:
