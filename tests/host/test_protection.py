@@ -126,6 +126,10 @@ def test_damage_is_repaired_while_it_runs(ready: Host) -> None:
     atomic(ready, "containers", "protect")
     atomic(ready, "containers", "verify", "--repair", "base")
     assert_protected(ready, "two")
+    other = next(path for path in deployments(ready) if path != current)
+    said = atomic(ready, "fsck", check=False)  # the same file, by its old inode
+    assert (said.returncode, f"{other}/rootfs/etc/passwd (changed)" in said.stdout) == (5, True)
+    atomic(ready, "fsck", "--repair")
     atomic(ready, "fsck")
     atomic(ready, "images", "prune")
     assert_protected(ready, "two")
