@@ -60,6 +60,7 @@ def _all_or_nothing(
     except BaseException:
         if header.say is not None:
             tools.say(header.say)
+        journal.give_room()
         if unwind(undo.steps_back(), tools):
             journal.end()
         journal.close()

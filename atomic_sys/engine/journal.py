@@ -22,6 +22,8 @@ from atomic_sys.model.names import ContainerName
 
 DIRECTORY = ".journal"  # below the checkouts
 _LOG = "log"
+_ROOM = ".room"  # after a copy's name: as much again, for putting it back
+_BLOCK = 8192  # bytes that a new file takes beside its content
 _LIMIT = 16 << 20  # bytes of a log
 _MODE = 0o700  # copies of files with secrets may be inside
 
@@ -115,6 +117,13 @@ class Journal:
             yield fd
         finally:
             os.close(fd)
+
+    def give_room(self) -> None:
+        """Free what was kept for putting copies back: call it right before. Raises OSError."""
+        with contextlib.suppress(FileNotFoundError), self._opened() as here:
+            for name in os.listdir(here):
+                if name.endswith(_ROOM):
+                    os.unlink(name, dir_fd=here)
 
     def read(self) -> Recorded | None:
         """What the journal says, None where there is none.
@@ -211,7 +220,15 @@ def _keep(parent: int, name: str, to: int, copy: str) -> None:
     except OSError as error:
         if error.errno == errno.ENOSPC:
             raise
-        _copy(parent, name, to, copy)  # another file system, or one without hard links
+        # Another file system or mount, or one without hard links: with room to put it back.
+        _copy(parent, name, to, copy)
+        size = os.stat(copy, dir_fd=to).st_size
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
+        fd = os.open(f"{copy}{_ROOM}", flags, 0o600, dir_fd=to)
+        try:
+            os.posix_fallocate(fd, 0, size + _BLOCK)
+        finally:
+            os.close(fd)
     else:
         os.fsync(to)
 

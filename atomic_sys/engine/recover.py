@@ -50,6 +50,7 @@ def _take_back(
     for step in steps:
         _sweep(step, tools)
     first, last = _around(steps, tools, installed)
+    journal.give_room()
     complete = unwind((*first, *steps, *last), tools)
     if not complete:
         raise AtomicSysError(

@@ -19,9 +19,13 @@ COPY = f"""
 import os, pathlib, subprocess, sys
 checkouts, units = pathlib.Path("{CHECKOUTS}"), pathlib.Path("/etc/systemd/system")
 first = "{FIRST}"
+# A deployment may be mounted upon itself, and no link leads out of a mount: here it is not.
+plain = pathlib.Path("/mnt")
+subprocess.run(["mount", "--bind", "/", plain], check=True)
 for name in sys.argv[1:]:
     here = checkouts / f"{{name}}.0"
-    subprocess.run(["cp", "-al", checkouts / f"{{first}}.0", here], check=True)
+    below = plain / checkouts.relative_to("/")
+    subprocess.run(["cp", "-al", below / f"{{first}}.0", below / here.name], check=True)
     for path in (here / "info", here / "config.json", here / f"{{first}}.service"):
         text = path.read_text().replace(first, name)
         path.unlink()
@@ -29,6 +33,7 @@ for name in sys.argv[1:]:
     (checkouts / name).symlink_to(here)
     (units / f"{{name}}.service").write_text((here / f"{{name}}.service").read_text())
     (units / f"multi-user.target.wants/{{name}}.service").symlink_to(units / f"{{name}}.service")
+subprocess.run(["umount", plain], check=True)
 """
 
 
