@@ -94,15 +94,22 @@ class Outside:
 
 def _put_signatures(
     places: RegistrySignatures, digest: Digest, signatures: tuple[bytes, ...]
-) -> None:
-    """Add those that are not there yet: all of them are of the same manifest."""
+) -> Callable[[], None] | None:
+    """Add those that are not there yet; gives what adds them if the manifest must be there first.
+
+    Raises AtomicSysError.
+    """
     blobs = [unframe(one, f"a signature of {digest}") for one in signatures]
     if not places.uses_attachments and any(isinstance(one, SigstoreAttachment) for one in blobs):
         raise AtomicSysError(
             f"{digest} has sigstore signatures, and nobody would look for them there",
             hint="say `use-sigstore-attachments: true` in registries.d, or --remove-signatures",
         )
-    places.add_missing(digest, blobs)
+    add = partial(places.add_missing, digest, blobs)
+    if places.follow_the_manifest(blobs):
+        return add
+    add()
+    return None
 
 
 def same_place(source: Source, target: Source) -> bool:

@@ -38,6 +38,14 @@ class RegistrySignatures:
         """Whether registries.d says that sigstore's signatures are looked for here."""
         return uses_attachments(self._config, docker_identity(self._writer.reference))
 
+    def follow_the_manifest(self, signatures: Iterable[SignatureBlob]) -> bool:
+        """Whether the registry must have the manifest before they can be added.
+
+        Raises NetworkError.
+        """
+        simple = any(isinstance(one, SimpleSignature) for one in signatures)
+        return simple and self._api.announced()
+
     def add(self, digest: Digest, signatures: Iterable[SignatureBlob]) -> Iterator[str]:
         """Add signatures of one manifest; yields where each is.
 

@@ -32,8 +32,8 @@ from atomic_sys.model.manifest import Descriptor
 from atomic_sys.model.reference import ImageName
 from atomic_sys.model.source import RegistrySource
 
-# Who keeps signatures for a registry that cannot.
-PutSignatures = Callable[[Digest, tuple[bytes, ...]], None]
+# Writes the signatures of a manifest, or gives what is to be done when the registry has that.
+PutSignatures = Callable[[Digest, tuple[bytes, ...]], Callable[[], None] | None]
 
 
 class RegistryWriter:
@@ -110,7 +110,8 @@ class RegistryDestination:
         self._mounting: dict[str, RegistryClient] = {}
         self._lock = threading.Lock()
         self._sessions: dict[Digest, Session] = {}  # begun, and waiting for their blob
-        self.put_signatures = put_signatures
+        self._write_signatures = put_signatures
+        self._unwritten: list[Callable[[], None]] = []
 
     def __enter__(self) -> Self:
         return self
@@ -163,18 +164,27 @@ class RegistryDestination:
             self._uploads.cancel(session)
             raise
 
+    def put_signatures(self, digest: Digest, signatures: tuple[bytes, ...]) -> None:
+        """Write them, at the latest before the image has its name. Raises AtomicSysError."""
+        if (later := self._write_signatures(digest, signatures)) is not None:
+            self._unwritten.append(later)
+
     def put_manifest(self, manifest: RawManifest) -> None:
         """Put it under its digest. Raises NetworkError."""
         self._patience.call(partial(self._put, manifest, str(manifest.digest)))
 
     def finish(self, manifest: RawManifest) -> None:
-        """Put it under the tag, or the digest, of the reference.
+        """Put it under the tag, or the digest, of the reference; before that, signatures.
 
         Raises NetworkError, also when the reference has the digest of something else.
         """
         reference = self._writer.reference
         if reference.digest is not None and not reference.digest.matches(manifest.raw):
             raise NetworkError(f"{reference}: the image has another digest, {manifest.digest}")
+        if self._unwritten:
+            self.put_manifest(manifest)
+        while self._unwritten:
+            self._unwritten.pop(0)()
         self._patience.call(partial(self._put, manifest, str(reference.digest or reference.tag)))
 
     def _begun(self, digest: Digest) -> tuple[Session, int]:

@@ -51,7 +51,18 @@ class SignatureExtension:
         url = self._client.address(self._path(digest), api=_API)
         headers = {"Content-Type": "application/json"}
         request = Request(url=url, method=Method.PUT, headers=headers, body=document)
-        self._patience.call(partial(self._add, request, self.address(digest)))
+        attempts = 0
+
+        def attempt() -> None:
+            nonlocal attempts
+            attempts += 1
+            with self._client.send(request) as response:
+                # Such a name can only be there from an attempt whose answer was lost.
+                ours = response.status == _CONFLICT and attempts > 1
+                if not 200 <= response.status < 300 and not ours:
+                    raise self._failure(response, self.address(digest))
+
+        self._patience.call(attempt)
 
     def _path(self, digest: Digest) -> str:
         return f"{self._repository}/signatures/{digest}"
@@ -66,12 +77,6 @@ class SignatureExtension:
             if response.status != 200:
                 raise self._failure(response, what)
             return response.read(_LIST_LIMIT, what)
-
-    def _add(self, request: Request, what: str) -> None:
-        with self._client.send(request) as response:
-            # A conflict is with ourselves: an attempt before this one, whose answer was lost.
-            if not 200 <= response.status < 300 and response.status != _CONFLICT:
-                raise self._failure(response, what)
 
     def _failure(self, response: Response, what: str) -> NetworkError:
         error = response.failure(what)

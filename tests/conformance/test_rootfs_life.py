@@ -149,6 +149,15 @@ def test_verify_names_what_differs_and_repairs_nothing_there(fleet: Fleet) -> No
     assert rootfs(fleet) == "/srv/export/one"
 
 
+def test_its_configuration_is_rendered_again(fleet: Fleet) -> None:
+    config = fleet.hosts["a"].root / CHECKOUTS / "hello.0/config.json"
+    before = config.read_bytes()
+    config.write_bytes(before + b"\n")
+    said = fleet.hosts["a"].alone("containers", "verify", "--repair", "hello")
+    assert said == "hello: restored /var/lib/containers/atomic/hello.0/config.json\n"
+    assert config.read_bytes() == before
+
+
 def test_verify_of_a_directory_that_is_gone(fleet: Fleet) -> None:
     (fleet.export / "one").rename(fleet.export / "elsewhere")
     code, out, _ = fleet.call("a", "containers", "verify", "hello")

@@ -188,6 +188,18 @@ def test_a_lost_answer(world: World) -> None:
     assert len(world.kept()) == 1
 
 
+def test_an_image_has_no_name_without_its_signatures(world: World) -> None:
+    """They come after the manifest, which the registry wants to have, and before the tag."""
+    world.sign(world.image)
+    world.registry.failures = [403]
+    target = f"docker://{world.registry.host}/ns/copy:1"
+    said = world.root.atomic("copy", f"docker://{world.image}", target, status=1)
+    assert "atomic login" in said
+    assert "404" in world.root.atomic("inspect", "--raw", target, status=4)
+    world.root.atomic("copy", f"docker://{world.image}", target)
+    assert world.skopeo(target, f"dir:{world.top}/signed")
+
+
 @pytest.mark.parametrize(("status", "message"), [(403, "atomic login"), (404, "HTTP status 404")])
 def test_refused(world: World, status: int, message: str) -> None:
     world.registry.failures = [status]

@@ -27,8 +27,12 @@ ENVIRONMENT = {
     "SYSTEMD_NSPAWN_API_VFS_WRITABLE": "1",  # dockerd and flannel write below /proc/sys
     "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
 }
-# Joins the control groups named before "--", then becomes the command after it.
-IN_GROUPS = """
+# Lets go of the disks of all hosts but the one in the first directory, joins the control groups
+# named before "--", then becomes the command after it. Without a mount namespace of its own, what
+# a machine was started from would hold the disks of the others, whose power then cannot be cut.
+APART = """
+for root in "${1%/*}"/*/root; do test "$root" = "$1/root" || umount "$root" 2>/dev/null; done
+shift
 while [ "$1" != -- ]; do echo $$ >"$1/cgroup.procs" || exit; shift; done
 shift
 exec "$@"
@@ -66,7 +70,19 @@ class Nspawn:
         ):
             notify.bind(os.fspath(address))
             supervisor = subprocess.Popen(
-                ["sh", "-c", IN_GROUPS, "-", *groups, "--", *command(directory, lifetime)],
+                [
+                    "unshare",
+                    "--mount",
+                    "--propagation=private",
+                    "sh",
+                    "-c",
+                    APART,
+                    "-",
+                    directory,
+                    *groups,
+                    "--",
+                    *command(directory, lifetime),
+                ],
                 stdin=subprocess.DEVNULL,
                 stdout=console,
                 stderr=console,

@@ -167,6 +167,8 @@ def test_two_hosts_at_once_do_not_meet(new_host: MakeHost) -> None:
         host.run(["readlink", "/proc/1/ns/net", "/proc/1/ns/pid"]).stdout for host in (one, other)
     ]
     assert namespaces[0] != namespaces[1]
+    one.kill()  # nothing of the other, which was booted later, holds this one's disk
+    one.boot()
     one.poweroff()
     other.wait_running()
 

@@ -15,8 +15,11 @@ from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from atomic_sys.model.manifest import ACCEPT
+
 _PATH = re.compile(r"/extensions/v2/(?P<name>.+)/signatures/(?P<digest>sha256:[0-9a-f]{64})")
 _OF_ONE_HOP = ("Content-Length", "Transfer-Encoding", "Connection")
+_ANY_MANIFEST = {"Accept": ", ".join(ACCEPT)}
 _KEYS = {"schemaVersion", "type", "name", "content"}
 
 
@@ -36,8 +39,14 @@ class SigningRegistry:
         return [base64.b64decode(one["content"], validate=True) for one in listed]
 
     def put(self, name: str, digest: str, body: bytes) -> int:
-        """The status that an upload ends with."""
+        """The status that an upload ends with; signatures of what is not there are none."""
         self.puts += 1
+        connection = HTTPConnection(self.behind, timeout=10)
+        connection.request("HEAD", f"/v2/{name}/manifests/{digest}", headers=_ANY_MANIFEST)
+        there = connection.getresponse().status == 200
+        connection.close()
+        if not there:
+            return 404
         document = json.loads(body)
         listed = self.signatures.setdefault((name, digest), [])
         good = (
