@@ -47,6 +47,18 @@ def opened_in_root(tools: Tools, path: str) -> Iterator[int]:
         os.close(fd)
 
 
+@contextlib.contextmanager
+def opened_to_replace(tools: Tools, path: str) -> Iterator[int]:
+    """The same; in a deployment its protection is away meanwhile, so that files can be linked."""
+    whole = os.path.join(tools.root_path, path.lstrip("/"))
+    is_deployment = os.path.lexists(os.path.join(whole, ROOTFS))
+    with (
+        protection.released(whole) if is_deployment else contextlib.nullcontext(),
+        opened_in_root(tools, path) as fd,
+    ):
+        yield fd
+
+
 def ensure_directory(tools: Tools, path: str, undo: UndoLog, mode: int = 0o755) -> None:
     """Make the directory and what is missing above it."""
     parts = path.strip("/").split("/")
@@ -99,7 +111,7 @@ def _(operation: WriteFile, tools: Tools, undo: UndoLog) -> None:
 def _(operation: ReplaceFile, tools: Tools, undo: UndoLog) -> None:
     path, _, name = operation.path.rpartition("/")
     ensure_directory(tools, path, undo)
-    with opened_in_root(tools, path or ".") as parent:
+    with opened_to_replace(tools, path or ".") as parent:
         mode = 0o644
         if exists(parent, name):
             undo.keep(parent, name, operation.path)

@@ -16,8 +16,10 @@ import contextlib
 import os
 from collections.abc import Iterator
 
+from atomic_sys import log
 from atomic_sys.engine import mount_points
 from atomic_sys.engine.observe import ROOTFS
+from atomic_sys.errors import AtomicSysError
 from atomic_sys.fs import mount, namespace
 from atomic_sys.fs.atomic import read_file
 from atomic_sys.fs.directory import exists, open_root, opened, read_link
@@ -134,7 +136,10 @@ def _release(deployment: str) -> None:
 
 @contextlib.contextmanager
 def released(deployment: str) -> Iterator[None]:
-    """Without the protection for the length of the block, if there is one. Raises OSError."""
+    """Without the protection for the length of the block, if there is one. Raises OSError.
+
+    Files cannot be linked from a protected deployment to elsewhere: link(2) wants one mount.
+    """
     protected = namespace.in_first(lambda: is_protected(deployment))
     if protected:
         release(deployment)
@@ -142,4 +147,7 @@ def released(deployment: str) -> Iterator[None]:
         yield
     finally:
         if protected:
-            protect(deployment)
+            try:
+                protect(deployment)
+            except (AtomicSysError, OSError) as error:  # what was done counts more
+                log.debug(f"{deployment} is not protected any more: {error}")

@@ -7,7 +7,7 @@ import os
 import stat
 
 from atomic_sys import log
-from atomic_sys.engine.file_steps import opened_in_root
+from atomic_sys.engine.file_steps import opened_in_root, opened_to_replace
 from atomic_sys.engine.steps import Tools, UndoLog, perform
 from atomic_sys.engine.undo import RemoveCreated, RemoveLink, RestoreFile, StartAgain
 from atomic_sys.fs.atomic import copy_file, link_file, swap_symlink
@@ -35,7 +35,7 @@ def _(operation: RemoveCreated, tools: Tools, _undo: UndoLog) -> None:
 @perform.register
 def _(operation: RestoreFile, tools: Tools, _undo: UndoLog) -> None:
     above, _, name = operation.path.rpartition("/")
-    with opened_in_root(tools, above or ".") as parent:
+    with opened_to_replace(tools, above or ".") as parent:
         if operation.target is not None:
             swap_symlink(parent, name, operation.target)
             os.chown(name, operation.uid, operation.gid, dir_fd=parent, follow_symlinks=False)
