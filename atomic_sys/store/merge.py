@@ -2,6 +2,7 @@
 """How layers are laid upon one another, in memory; pure. Source: image-spec layer.md."""
 
 import heapq
+from collections.abc import Mapping
 
 from atomic_sys.model.layer import LayerPath
 from atomic_sys.store.objects import Checksum
@@ -40,28 +41,32 @@ def merge(lower: Directory, layer: Layer, read_link: ReadLink) -> None:
             directory.nodes.clear()
     for parent, name in removed:
         parent.nodes.pop(name, None)
-    union = _Union(lower, layer, read_link)
-    union.lay(layer)
-    for path, content in linked.items():
-        union.places[path[:-1]].nodes[path[-1]] = content
+    _Union(lower, layer, linked, read_link).lay()
 
 
 class _Union:
-    """Lays directories upon directories, and remembers where each of the layer's went."""
+    """Lays the directories of a layer upon those of a tree."""
 
-    def __init__(self, top: Directory, layer: Layer, read_link: ReadLink) -> None:
+    def __init__(
+        self,
+        top: Directory,
+        layer: Layer,
+        linked: Mapping[LayerPath, Checksum],
+        read_link: ReadLink,
+    ) -> None:
         self.top = top
-        self.implied = layer.implied
+        self.layer = layer
         self.read_link = read_link
-        self.wanted = {path[:-1] for path in layer.links}
-        self.places: dict[LayerPath, Directory] = {}
+        self.linked: dict[LayerPath, dict[str, Checksum]] = {}  # by their directories
+        for path, content in linked.items():
+            self.linked.setdefault(path[:-1], {})[path[-1]] = content
         # What is behind symbolic links comes last, in order of its paths (a heap): it may be this
         # layer that brings what they lead to.
         self.behind_links: list[tuple[LayerPath, int, Directory, Directory]] = []
 
-    def lay(self, layer: Layer) -> None:
-        """All of the layer but its hard links."""
-        self.directory(self.top, layer.root, (), 0)
+    def lay(self) -> None:
+        """All of the layer."""
+        self.directory(self.top, self.layer.root, (), 0)
         while self.behind_links:
             path, depth, parent, upper = heapq.heappop(self.behind_links)
             real = resolve(self.top, path, self.read_link)
@@ -76,9 +81,7 @@ class _Union:
         """Lay the layer's directory of this path upon one that is `depth` components deep."""
         if depth > MAX_DEPTH:
             raise InvalidLayer(f"invalid layer: {text(path)} is too deep, by way of links")
-        if path in self.wanted:
-            self.places[path] = lower
-        if path not in self.implied:
+        if path not in self.layer.implied:
             lower.metadata = upper.metadata
         for name, node in upper.nodes.items():
             if not isinstance(node, Directory):
@@ -86,12 +89,13 @@ class _Union:
                 continue
             here = (*path, name)
             below = lower.nodes.get(name)
-            if isinstance(below, bytes) and here in self.implied and self.read_link(below):
+            if isinstance(below, bytes) and here in self.layer.implied and self.read_link(below):
                 heapq.heappush(self.behind_links, (here, depth + 1, lower, node))
                 continue
             if not isinstance(below, Directory):
                 below = lower.nodes[name] = Directory(IMPLIED)
             self.directory(below, node, here, depth + 1)
+        lower.nodes.update(self.linked.get(path, {}))
 
 
 def _seen_from(

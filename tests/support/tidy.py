@@ -22,8 +22,10 @@ _KEPT = ("security.capability", "user.")
 def tidy(image: list[list[Member]]) -> list[list[Member]] | None:
     """The same image: each name once, parents and whiteouts first, links last.
 
-    None for one that is refused, or means two things.
+    None for one that is refused, or means two things, or that OSTree cannot store.
     """
+    if not all(member.is_storable for members in image for member in members):
+        return None
     done: list[list[Member]] = []
     try:
         for members in image:

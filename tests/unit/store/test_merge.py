@@ -70,6 +70,9 @@ def names(store: Store, here: int, path: Path) -> list[str]:
         # the layer itself may bring what a lower layer's link leads to
         ([symlink("lib", "usr/lib")], [file("lib/so", b"so"), directory("usr/lib")],
          [*USR, "usr/lib/so=so"]),
+        # a hard link is in its place before what is behind links
+        ([file("a/a", b"x"), directory("d/b"), symlink("c", "d/b")],
+         [file("c/f", b"f"), hard_link("d", "a/a")], ["a/", "a/a=x", "c/", "c/f=f", "d=x"]),
         # a name that no file can have behind the prefix
         ([file("n" * 255)], [file(".wh." + "n" * 255)], []),
     ],
