@@ -199,7 +199,11 @@ def held_against(tree: Tree) -> tuple[str, str, str, str]:
         os.truncate(source, _SIZE)
     with contextlib.suppress(OSError):
         source.chmod(mode & 0o7777)
-    return tuple("yes" if answer else "no" for answer in (safe, names, kept, links))  # type: ignore[return-value]
+    return _said(safe), _said(names), _said(kept), _said(links)
+
+
+def _said(answer: object) -> str:
+    return "yes" if answer else "no"
 
 
 def seconds(work: Callable[[Tree], None], tree: Tree) -> float:
