@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What it costs to protect checkouts from accidental writes, and what each way holds against.
 
-`python -m benchmarks.protection [FILES [DIRECTORY]]` (default 20000 files, /var/tmp) links files
+`python -m benchmarks.protection [FILES [DIRECTORY]]` (default 20000 files, $TMPDIR) links files
 from a store to a checkout on a fresh ext4, protects it in each way in turn, tries what must fail
 and what must still work, and removes it. Times are medians, in microseconds for each file, and as
 ratios to the same checkout without protection. Sources: ioctl_iflags(2), mount_setattr(2), and the
@@ -16,6 +16,7 @@ import shutil
 import statistics
 import struct
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -228,7 +229,7 @@ def fill(top: Path, files: int) -> Tree:
 def main() -> None:
     """Measure and print."""
     files = int(sys.argv[1]) if len(sys.argv) > 1 else 20_000
-    directory = Path(sys.argv[2] if len(sys.argv) > 2 else "/var/tmp")  # noqa: S108 - a default
+    directory = Path(sys.argv[2] if len(sys.argv) > 2 else tempfile.gettempdir())
     times: dict[str, list[tuple[float, float]]] = {}
     holds: dict[str, tuple[str, str, str, str]] = {}
     with fresh(directory, "verity" if _VERITY.exists() else "") as top:

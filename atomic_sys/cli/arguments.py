@@ -41,6 +41,25 @@ def add_source_credentials(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_tls_verify(parser: argparse.ArgumentParser, option: str, whose: str) -> None:
+    """`--tls-verify BOOL`, which is called `option` here, as skopeo and podman have it."""
+    parser.add_argument(
+        option,
+        type=_boolean,
+        default=True,
+        metavar="BOOL",
+        help=f"false: {whose} need not prove who it is, nor have TLS",
+    )
+
+
+def _boolean(text: str) -> bool:
+    """`true` or `false`. Raises ArgumentTypeError."""
+    known = {"true": True, "1": True, "false": False, "0": False}
+    if text.lower() not in known:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither true nor false")
+    return known[text.lower()]
+
+
 def add_lock_timeout(parser: argparse.ArgumentParser) -> None:
     """`--lock-timeout SECONDS`, behind the verb too."""
     parser.add_argument("--lock-timeout", type=seconds, metavar="SECONDS", help=LOCK_HELP)

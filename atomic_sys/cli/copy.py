@@ -3,11 +3,15 @@
 
 import argparse
 
-from atomic_sys.cli.arguments import add_authfile, add_lock_timeout, add_source_credentials
+from atomic_sys.cli.arguments import (
+    add_authfile,
+    add_lock_timeout,
+    add_source_credentials,
+    add_tls_verify,
+)
 from atomic_sys.cli.copying import (
     add_destination_options,
     answer,
-    boolean,
     telling,
     write_digest,
 )
@@ -33,13 +37,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     add("--preserve-digests", action="store_true", help="which is always so")
     add_source_credentials(parser)
-    add(
-        "--src-tls-verify",
-        type=boolean,
-        default=True,
-        metavar="BOOL",
-        help="false: the image's registry need not prove who it is, nor have TLS",
-    )
+    add_tls_verify(parser, "--src-tls-verify", "the image's registry")
     add_destination_options(parser)
     add_authfile(parser)
     add_lock_timeout(parser)

@@ -5,6 +5,7 @@ import argparse
 import contextlib
 from collections.abc import Iterator
 
+from atomic_sys.cli.arguments import add_tls_verify
 from atomic_sys.cli.output import Output
 from atomic_sys.cli.progress import QuietReport, reporting
 from atomic_sys.engine.copy import Copied
@@ -16,25 +17,11 @@ def add_destination_options(parser: argparse.ArgumentParser) -> None:
     """Those of a copy to a registry, and of what is printed."""
     add = parser.add_argument
     add("--dest-creds", metavar="USER[:PASSWORD]", help="credentials for the registry written to")
-    add(
-        "--dest-tls-verify",
-        type=boolean,
-        default=True,
-        metavar="BOOL",
-        help="false: that registry need not prove who it is, nor have TLS",
-    )
+    add_tls_verify(parser, "--dest-tls-verify", "that registry")
     add("--remove-signatures", action="store_true", help="leave the signatures behind")
     add("--digestfile", metavar="FILE", help="write the digest of what was copied to the file")
     add("-q", "--quiet", action="store_true", help="print no progress")
     add("--json", action="store_true", help="print the result as JSON")
-
-
-def boolean(text: str) -> bool:
-    """`true` or `false`, as options of skopeo have it. Raises ValueError."""
-    known = {"true": True, "1": True, "false": False, "0": False}
-    if text.lower() not in known:
-        raise ValueError
-    return known[text.lower()]
 
 
 @contextlib.contextmanager

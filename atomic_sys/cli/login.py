@@ -5,8 +5,7 @@ import argparse
 import getpass
 import sys
 
-from atomic_sys.cli.arguments import add_authfile, add_lock_timeout
-from atomic_sys.cli.copying import boolean
+from atomic_sys.cli.arguments import add_authfile, add_lock_timeout, add_tls_verify
 from atomic_sys.cli.opening import open_host
 from atomic_sys.cli.options import GlobalOptions
 from atomic_sys.cli.output import Output
@@ -26,13 +25,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("-p", "--password", metavar="PASSWORD", help="other users see it; better --password-stdin")
     add("--password-stdin", action="store_true", help="read the password from standard input")
     add("--get-login", action="store_true", help="only print who is logged in")
-    add(
-        "--tls-verify",
-        type=boolean,
-        default=True,
-        metavar="BOOL",
-        help="false: the registry need not prove who it is, nor have TLS",
-    )
+    add_tls_verify(parser, "--tls-verify", "the registry")
     add_authfile(parser)
     add_lock_timeout(parser)
 

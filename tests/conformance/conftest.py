@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Keys of gpg take a while to make: once for all tests, which only sign with them."""
 
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from tests.conformance.copying import Signer
 from tests.support.gpg import Gpg, revoke, users
 
 
@@ -19,3 +22,13 @@ def gpg() -> Iterator[Gpg]:
 def revoked(gpg: Gpg) -> tuple[bytes, bytes]:
     """A good signature, and the key that was revoked afterwards."""
     return revoke(gpg)
+
+
+@pytest.fixture(scope="session")
+def signer() -> Iterator[Signer]:
+    """One key, whose home has a path that is short enough for the agent's socket."""
+    with tempfile.TemporaryDirectory(prefix="gpg-") as home:
+        made = Signer(Path(home))
+        made.make()
+        yield made
+        made.close()

@@ -40,6 +40,18 @@ class Root:
         text = f'[[registry]]\nlocation = "{host}"\ninsecure = true\n'
         (self.path / "etc/containers/registries.conf").write_text(text)
 
+    def skopeo(self, source: str, target: str, *options: str) -> bool:
+        """Whether skopeo accepts and copies it, by the same policy and the same registries.d."""
+        etc = self.path / "etc/containers"
+        done = subprocess.run(
+            ["skopeo", f"--policy={etc}/policy.json", f"--registries.d={etc}/registries.d", "copy",
+             "--quiet", "--src-tls-verify=false", "--dest-tls-verify=false",
+             *options, source, target],
+            capture_output=True, check=False, text=True,
+        )  # fmt: skip
+        assert done.returncode == 0 or "Source image rejected" in done.stderr, done.stderr
+        return done.returncode == 0
+
     def atomic(self, *argv: str | Path, status: int = 0) -> str:
         """Run it; gives what it said, stdout first.
 

@@ -6,11 +6,11 @@ ATOMIC_SYS_SEEDS in the environment is for how many rounds of mixed commands.
 
 import contextlib
 import fcntl
+import hashlib
 import io
 import itertools
 import json
 import os
-import random
 import shutil
 import subprocess
 import tempfile
@@ -26,6 +26,7 @@ import pytest
 from atomic_sys.__main__ import run
 from atomic_sys.errors import ExitCode
 from tests.support import images, layers, reference
+from tests.support.generated import Choices
 from tests.support.layers import Member, directory, file, hard_link, symlink
 from tests.support.places import CHECKOUTS, Place
 from tests.support.trees import expected, seen
@@ -167,11 +168,12 @@ def wanted(name: str) -> object:
 
 def mixture(seed: int) -> list[Command]:
     """Commands that get in each other's way."""
-    choose = random.Random(seed)  # noqa: S311 - a test's mixture is no secret
-    chosen = choose.choices(list(MIXED), [weight for weight, _ in MIXED.values()], k=COMMANDS)
+    choose = Choices(hashlib.shake_128(b"%d" % seed).digest(3 * COMMANDS))
+    often = [words for words, (weight, _) in MIXED.items() for _ in range(weight)]
     commands = []
-    for words in chosen:
-        text = words.format(image=choose.choice(list(CONTENTS)), name=choose.choice("abc"))
+    for _ in range(COMMANDS):
+        words = choose.one(often)
+        text = words.format(image=choose.one(list(CONTENTS)), name=choose.one("abc"))
         codes = {int(code) for code in MIXED[words][1]}
         commands.append(Command(argv=tuple(text.split()), codes=frozenset(codes)))
     return commands

@@ -58,6 +58,14 @@ def exports(version: str, target: str = "multi-user.target") -> dict[str, bytes]
     }
 
 
+def busybox(*tools: str) -> list[layers.Member]:
+    """busybox in /bin, under these names too."""
+    program = shutil.which("busybox")
+    assert program is not None
+    links = [layers.symlink(f"bin/{tool}", "busybox") for tool in tools]
+    return [layers.file("bin/busybox", Path(program).read_bytes(), mode=0o755), *links]
+
+
 def make_layout(
     directory: Path,
     script: str,
@@ -66,11 +74,8 @@ def make_layout(
     more: Sequence[layers.Member] = (),
 ) -> None:
     """An OCI layout of busybox that runs `script`, with these files below /exports."""
-    program = shutil.which("busybox")
-    assert program is not None
     content = [
-        layers.file("bin/busybox", Path(program).read_bytes(), mode=0o755),
-        *(layers.symlink(f"bin/{tool}", "busybox") for tool in ("sh", "sleep", "true")),
+        *busybox("sh", "sleep", "true"),
         # Else the runtime would make them, in the checkout.
         *(layers.directory(name) for name in ("dev", "proc", "sys", "tmp")),
         *(layers.file(f"exports/{name}", text) for name, text in files.items()),
@@ -89,30 +94,36 @@ def make_versions(directory: Path) -> None:
 def make_ready(host: Host, layouts: Path) -> None:
     """The product, the layouts in /srv/versions, a policy that takes them, and NEEDS, not started;
     what was interrupted is recovered at boot."""
-    install_product(host)
+    make_trusting(host, layouts)
     # As packages do: else the first commands would write Python's caches, also where none fit.
     host.run(["/usr/bin/python3", "-m", "compileall", "-q", "/usr/lib/python3/dist-packages"])
-    host.copy_in(layouts, "/srv/versions")
+    host.write(f"/etc/systemd/system/{NEEDS}", _NEEDS)
+    host.run(["systemctl", "enable", NEEDS, "atomic-sys-recover.service"])
+
+
+def make_trusting(host: Host, layouts: Path, directory: str = "/srv/versions") -> None:
+    """The product, the layouts in the directory, and a policy that takes layouts only."""
+    install_product(host)
+    host.copy_in(layouts, directory)
     policy = {
         "default": [{"type": "reject"}],
         "transports": {"oci": {"": [{"type": "insecureAcceptAnything"}]}},
     }
     host.write("/etc/containers/policy.json", json.dumps(policy))
     host.path("/srv/images").mkdir(exist_ok=True)
-    host.write(f"/etc/systemd/system/{NEEDS}", _NEEDS)
-    host.run(["systemctl", "enable", NEEDS, "atomic-sys-recover.service"])
 
 
-def publish(host: Host, version: str) -> None:
+def publish(host: Host, version: str, place: str = "/srv/images/base") -> None:
     """The source has this version from now on."""
-    copy = f"rm -rf /srv/images/base; cp -r /srv/versions/{version} /srv/images/base"
-    host.run(["sh", "-c", copy])
+    host.run(["sh", "-c", f"rm -rf {place}; cp -r /srv/versions/{version} {place}"])
 
 
-def atomic(host: Host, *words: str, code: int = 0) -> Completed:
-    """Runs the command, which must exit with `code`."""
+def atomic(host: Host, *words: str, code: int | None = 0) -> Completed:
+    """Runs the command, which must exit with `code`; None: with whatever it likes."""
     done = host.run(["atomic", *words], check=False, timeout=120)
-    assert done.returncode == code, f"{done.argv}: {done.returncode}\n{done.stdout}{done.stderr}"
+    assert code in (None, done.returncode), (
+        f"{done.argv}: {done.returncode}\n{done.stdout}{done.stderr}"
+    )
     return done
 
 

@@ -5,19 +5,17 @@ The tests run in the order of the file.
 """
 
 import json
-import shutil
 from pathlib import Path
 
 import pytest
 
+from tests.host import service
 from tests.host.host import Host
-from tests.host.process import Completed
-from tests.host.product import install_product
+from tests.host.service import CHECKOUTS, atomic, busybox, make_trusting
 from tests.support import images, layers
 from tests.support.predecessor import age
 
 pytestmark = pytest.mark.usefixtures("base")
-CHECKOUTS = "/var/lib/containers/atomic"
 SERVE = "echo $GREETING {}; trap 'exit 0' TERM; while :; do /bin/busybox sleep 1 & wait; done"
 CONFIG = """{"ociVersion": "1.0.2", "root": {"path": "rootfs", "readonly": true},
 "process": {"user": {"uid": 0, "gid": 0}, "cwd": "/", "env": ["GREETING=$GREETING"],
@@ -40,7 +38,6 @@ WantedBy=multi-user.target
 
 
 def make_layouts(directory: Path) -> None:
-    busybox = Path(str(shutil.which("busybox"))).read_bytes()
     for version in ("one", "two"):
         defaults = {"GREETING": f"default of {version}"}
         config = CONFIG.replace("COMMAND", SERVE.replace("$", "$$").format(version))
@@ -54,23 +51,15 @@ def make_layouts(directory: Path) -> None:
             "hostfs/etc/old.conf": f"{version} $GREETING\n".encode(),
         }
         content = [
-            layers.file("bin/busybox", busybox, mode=0o755),
-            layers.symlink("bin/sh", "busybox"),
+            *busybox("sh"),
             layers.directory("proc"),
             *(layers.file(f"exports/{name}", text) for name, text in files.items()),
         ]
         images.layout(directory / version, content)
 
 
-def atomic(host: Host, *words: str, code: int = 0) -> Completed:
-    done = host.run(["atomic", *words], check=False, timeout=120)
-    assert done.returncode == code, done
-    return done
-
-
 def publish(host: Host, version: str) -> None:
-    """The source has this version from now on."""
-    host.run(["sh", "-c", f"rm -rf /srv/old; cp -r /srv/versions/{version} /srv/old"])
+    service.publish(host, version, "/srv/old")
 
 
 @pytest.fixture(scope="module")
@@ -78,10 +67,7 @@ def old(host: Host, tmp_path_factory: pytest.TempPathFactory) -> Host:
     """The container `old` runs, as the predecessor had installed it."""
     layouts = tmp_path_factory.mktemp("layouts")
     make_layouts(layouts)
-    install_product(host)
-    host.copy_in(layouts, "/srv/versions")
-    policy = {"default": [{"type": "insecureAcceptAnything"}]}
-    host.write("/etc/containers/policy.json", json.dumps(policy))
+    make_trusting(host, layouts)
     publish(host, "one")
     atomic(host, "install", "--now", "oci:/srv/old")
     age(host.path("/"), "old")

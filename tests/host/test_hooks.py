@@ -2,14 +2,13 @@
 """Hooks and --purge on a real systemd and runc. The tests run in the order of the file."""
 
 import json
-import shutil
 from pathlib import Path
 
 import pytest
 
+from tests.host import service
 from tests.host.host import Host
-from tests.host.process import Completed
-from tests.host.product import install_product
+from tests.host.service import atomic, busybox, make_trusting
 from tests.support import images, layers
 
 pytestmark = pytest.mark.usefixtures("base")
@@ -23,14 +22,11 @@ LINK = "/var/lib/containers/atomic/kept"
 
 
 def make_layouts(directory: Path) -> None:
-    program = shutil.which("busybox")
-    assert program is not None
     for version in ("one", "two", "three"):
         hooks = {hook: ["/bin/sh", "-c", run.format(version)] for hook, run in HOOKS.items()}
         manifest = {"hooks": hooks, "state": ["$STATE_DIRECTORY/$NAME", "/etc"]}
         content = [
-            layers.file("bin/busybox", Path(program).read_bytes(), mode=0o755),
-            layers.symlink("bin/sh", "busybox"),
+            *busybox("sh"),
             layers.directory("data"),
             layers.file("exports/manifest.json", json.dumps(manifest).encode()),
         ]
@@ -38,15 +34,8 @@ def make_layouts(directory: Path) -> None:
         images.layout(directory / version, content, config)
 
 
-def atomic(host: Host, *words: str, code: int = 0) -> Completed:
-    done = host.run(["atomic", *words], check=False, timeout=120)
-    assert done.returncode == code, done
-    return done
-
-
 def publish(host: Host, version: str) -> None:
-    """The source has this version from now on."""
-    host.run(["sh", "-c", f"rm -rf /srv/kept; cp -r /srv/versions/{version} /srv/kept"])
+    service.publish(host, version, "/srv/kept")
 
 
 def invocation(host: Host) -> dict[str, str]:
@@ -58,10 +47,7 @@ def kept(host: Host, tmp_path_factory: pytest.TempPathFactory) -> Host:
     """Version one runs."""
     layouts = tmp_path_factory.mktemp("layouts")
     make_layouts(layouts)
-    install_product(host)
-    host.copy_in(layouts, "/srv/versions")
-    policy = {"default": [{"type": "insecureAcceptAnything"}]}
-    host.write("/etc/containers/policy.json", json.dumps(policy))
+    make_trusting(host, layouts)
     publish(host, "one")
     atomic(host, "install", "--now", "oci:/srv/kept")
     return host

@@ -4,31 +4,23 @@
 The tests run in the order of the file, on one host with the container `base`.
 """
 
-import json
-import shutil
 from pathlib import Path
 
 import pytest
 
 from tests.host.host import Host
-from tests.host.process import Completed
-from tests.host.product import install_product
+from tests.host.service import CHECKOUTS, IMAGE, atomic, busybox, make_trusting, publish
 from tests.support import images, layers
 
 pytestmark = pytest.mark.usefixtures("base")
-IMAGE = "oci:/srv/images/base"
-CHECKOUTS = "/var/lib/containers/atomic"
 SCRIPT = "trap 'exit 0' TERM; while :; do /bin/busybox sleep 1 & wait; done"
 
 
 def make_layouts(directory: Path) -> None:
     """Three versions, none of which has a mount point or its working directory."""
-    program = shutil.which("busybox")
-    assert program is not None
     for version in ("one", "two", "three"):
         content = [
-            layers.file("bin/busybox", Path(program).read_bytes(), mode=0o755),
-            layers.symlink("bin/sh", "busybox"),
+            *busybox("sh"),
             layers.file("etc/version", version.encode()),
             layers.file("etc/passwd", b"root:x:0:0::/:/bin/sh\n"),
         ]
@@ -36,27 +28,11 @@ def make_layouts(directory: Path) -> None:
         images.layout(directory / version, content, config)
 
 
-def atomic(host: Host, *words: str, check: bool = True) -> Completed:
-    return host.run(["atomic", *words], check=check, timeout=120)
-
-
-def publish(host: Host, version: str) -> None:
-    copy = f"rm -rf /srv/images/base; cp -r /srv/versions/{version} /srv/images/base"
-    host.run(["sh", "-c", copy])
-
-
 @pytest.fixture(scope="module")
 def ready(host: Host, tmp_path_factory: pytest.TempPathFactory) -> Host:
     layouts = tmp_path_factory.mktemp("layouts")
     make_layouts(layouts)
-    install_product(host)
-    host.copy_in(layouts, "/srv/versions")
-    policy = {
-        "default": [{"type": "reject"}],
-        "transports": {"oci": {"": [{"type": "insecureAcceptAnything"}]}},
-    }
-    host.write("/etc/containers/policy.json", json.dumps(policy))
-    host.path("/srv/images").mkdir(exist_ok=True)
+    make_trusting(host, layouts)
     host.run(["systemctl", "enable", "atomic-sys-protect.service"])
     publish(host, "one")
     atomic(host, "install", "--now", IMAGE)
@@ -110,7 +86,7 @@ def test_a_failed_update_leaves_nothing(ready: Host) -> None:
     ready.write(
         "/etc/systemd/system/base.service.d/fail.conf", "[Service]\nExecStartPre=/bin/false\n"
     )
-    atomic(ready, "containers", "rollback", "base", "--settle=1", check=False)
+    atomic(ready, "containers", "rollback", "base", "--settle=1", code=None)
     ready.run(["rm", "-r", "/etc/systemd/system/base.service.d"])
     ready.run(["systemctl", "daemon-reload"])
     ready.run(["systemctl", "restart", "base"])
@@ -121,13 +97,13 @@ def test_damage_is_repaired_while_it_runs(ready: Host) -> None:
     current = ready.run(["readlink", f"{CHECKOUTS}/base"]).stdout.strip()
     passwd = f"{current}/rootfs/etc/passwd"
     ready.run(["sh", "-c", f"umount -l {current}/rootfs && echo damage >> {passwd}"])
-    assert "etc/passwd" in atomic(ready, "containers", "verify", "base", check=False).stdout
+    assert "etc/passwd" in atomic(ready, "containers", "verify", "base", code=None).stdout
     publish(ready, "three")  # the image that the store has, and that shares the file
     atomic(ready, "containers", "protect")
     atomic(ready, "containers", "verify", "--repair", "base")
     assert_protected(ready, "two")
     other = next(path for path in deployments(ready) if path != current)
-    said = atomic(ready, "fsck", check=False)  # the same file, by its old inode
+    said = atomic(ready, "fsck", code=None)  # the same file, by its old inode
     assert (said.returncode, f"{other}/rootfs/etc/passwd (changed)" in said.stdout) == (5, True)
     atomic(ready, "fsck", "--repair")
     atomic(ready, "fsck")

@@ -4,15 +4,12 @@
 The tests run in the order of the file.
 """
 
-import json
-import shutil
 from pathlib import Path
 
 import pytest
 
 from tests.host.host import Host
-from tests.host.process import Completed
-from tests.host.product import install_product
+from tests.host.service import CHECKOUTS, atomic, busybox, make_trusting
 from tests.support import images, layers
 
 pytestmark = pytest.mark.usefixtures("base")
@@ -34,24 +31,16 @@ Type=none
 Options=bind,ro
 """
 NAMES = ("one", "two")
-CHECKOUTS = "/var/lib/containers/atomic"
 
 
 def make_layout(directory: Path, version: str) -> None:
-    program = shutil.which("busybox")
-    assert program is not None
     content = [
         *(layers.directory(name) for name in ("proc", "dev", "sys", "run", "tmp")),
-        layers.file("bin/busybox", Path(program).read_bytes(), mode=0o755),
-        *(layers.symlink(f"bin/{tool}", "busybox") for tool in ("sh", "cat", "touch")),
+        *busybox("sh", "cat", "touch"),
         layers.file("version", version.encode()),
         layers.file("exports/service.template", UNIT),
     ]
     images.layout(directory, content, {"Cmd": ["/bin/sh", "-c", SERVE]})
-
-
-def atomic(host: Host, *words: str, check: bool = True) -> Completed:
-    return host.run(["atomic", *words], check=check, timeout=120)
 
 
 def make_mount_points(host: Host) -> None:
@@ -59,7 +48,7 @@ def make_mount_points(host: Host) -> None:
     for number in ("1", "2"):
         done = atomic(
             host, "install", f"--rootfs=/srv/shared/{number}", f"oci:/srv/images/{number}",
-            check=False,
+            code=None,
         )  # fmt: skip
         said = done.stderr.partition("hint: in it, where it can be written to: ")[2]
         commands = said.partition(";")[0]
@@ -83,13 +72,7 @@ def ready(host: Host, tmp_path_factory: pytest.TempPathFactory) -> Host:
     layouts = tmp_path_factory.mktemp("layouts")
     for number in ("1", "2"):
         make_layout(layouts / number, number)
-    install_product(host)
-    host.copy_in(layouts, "/srv/images")
-    policy = {
-        "default": [{"type": "reject"}],
-        "transports": {"oci": {"": [{"type": "insecureAcceptAnything"}]}},
-    }
-    host.write("/etc/containers/policy.json", json.dumps(policy))
+    make_trusting(host, layouts, "/srv/images")
     host.path("/export").mkdir()
     for number in ("1", "2"):
         atomic(host, "--root=/", "pull", f"oci:/srv/images/{number}")
@@ -122,7 +105,7 @@ def test_two_containers_run_from_it(ready: Host) -> None:
 
 def test_an_update_goes_to_another_directory_and_back(ready: Host) -> None:
     ready.run(["sh", "-c", "rm -rf /srv/images/1; cp -r /srv/images/2 /srv/images/1"])
-    refused = atomic(ready, "containers", "update", "one", check=False)
+    refused = atomic(ready, "containers", "update", "one", code=None)
     assert refused.returncode == 5
     assert "/srv/shared/1 is not the root file system of" in refused.stderr
     assert version(ready, "one") == "1"

@@ -2,7 +2,6 @@
 """Images that run once, with the real runc: exit status, files, and that nothing stays."""
 
 import json
-import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,12 +9,10 @@ from pathlib import Path
 import pytest
 
 from tests.host.host import Host
-from tests.host.process import Completed
-from tests.host.product import install_product
+from tests.host.service import CHECKOUTS, atomic, busybox, make_trusting
 from tests.support import images, layers
 
 pytestmark = pytest.mark.usefixtures("base")
-CHECKOUTS = "/var/lib/containers/atomic"
 RUNS = f"{CHECKOUTS}/.storage/run"
 ONCE, PLAIN = "oci:/srv/images/once", "oci:/srv/images/plain"
 # It writes to its root, as the predecessor's own test image may.
@@ -43,11 +40,8 @@ WAITS = (
 
 
 def make_layouts(directory: Path) -> None:
-    program = shutil.which("busybox")
-    assert program is not None
     files = [
-        layers.file("bin/busybox", Path(program).read_bytes(), mode=0o755),
-        *(layers.symlink(f"bin/{tool}", "busybox") for tool in ("sh", "cat", "echo")),
+        *busybox("sh", "cat", "echo"),
         layers.file("written", b"image "),
         layers.directory("data"),
         layers.directory("proc"),
@@ -66,17 +60,8 @@ def make_layouts(directory: Path) -> None:
 def ready(host: Host, tmp_path_factory: pytest.TempPathFactory) -> Host:
     layouts = tmp_path_factory.mktemp("layouts")
     make_layouts(layouts)
-    install_product(host)
-    host.copy_in(layouts, "/srv/images")
-    policy = {"default": [{"type": "insecureAcceptAnything"}]}
-    host.write("/etc/containers/policy.json", json.dumps(policy))
+    make_trusting(host, layouts, "/srv/images")
     return host
-
-
-def atomic(host: Host, *words: str, code: int = 0) -> Completed:
-    done = host.run(["atomic", *words], check=False, timeout=120)
-    assert done.returncode == code, done
-    return done
 
 
 def assert_nothing_stays(host: Host) -> None:

@@ -4,8 +4,6 @@
 `base` is updated, `needs` requires it. The tests run in the order of the file.
 """
 
-import json
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,11 +11,10 @@ import pytest
 
 from tests.host.host import Host
 from tests.host.process import Completed
-from tests.host.product import install_product
+from tests.host.service import IMAGE, SERVE, atomic, busybox, make_trusting, publish
 from tests.support import images, layers
 
 pytestmark = pytest.mark.usefixtures("base")
-SERVE = "echo version {}; trap 'exit 0' TERM; while :; do /bin/busybox sleep 1 & wait; done"
 UNIT = b"""[Service]
 Type=exec
 %s
@@ -49,34 +46,20 @@ VERSIONS: Mapping[str, tuple[str, bytes, Mapping[str, object]]] = {
     "kills": (SERVE.format(5), UNIT % KILLS, {}),
     "waits": (SERVE.format(6), UNIT % WAITS, {}),
 }
-IMAGE = "oci:/srv/images/base"
 
 
 def make_layouts(directory: Path) -> None:
-    program = shutil.which("busybox")
-    assert program is not None
     for name, (script, unit, config) in VERSIONS.items():
         content = [
-            layers.file("bin/busybox", Path(program).read_bytes(), mode=0o755),
-            *(layers.symlink(f"bin/{tool}", "busybox") for tool in ("sh", "sleep", "true")),
+            *busybox("sh", "sleep", "true"),
             layers.file("exports/service.template", unit),
             layers.file("exports/hostfs/etc/base.conf", name.encode()),
         ]
         images.layout(directory / name, content, {"Cmd": ["/bin/sh", "-c", script], **config})
 
 
-def publish(host: Host, version: str) -> None:
-    """The source has this version from now on."""
-    copy = f"rm -rf /srv/images/base; cp -r /srv/versions/{version} /srv/images/base"
-    host.run(["sh", "-c", copy])
-
-
-def atomic(host: Host, *words: str, check: bool = True) -> Completed:
-    return host.run(["atomic", *words], check=check, timeout=120)
-
-
 def update(host: Host, *words: str) -> Completed:
-    return atomic(host, "containers", "update", "base", "--settle=2", *words, check=False)
+    return atomic(host, "containers", "update", "base", "--settle=2", *words, code=None)
 
 
 @pytest.fixture(scope="module")
@@ -84,14 +67,7 @@ def ready(host: Host, tmp_path_factory: pytest.TempPathFactory) -> Host:
     """Version one runs, and so does what requires it."""
     layouts = tmp_path_factory.mktemp("layouts")
     make_layouts(layouts)
-    install_product(host)
-    host.copy_in(layouts, "/srv/versions")
-    policy = {
-        "default": [{"type": "reject"}],
-        "transports": {"oci": {"": [{"type": "insecureAcceptAnything"}]}},
-    }
-    host.write("/etc/containers/policy.json", json.dumps(policy))
-    host.path("/srv/images").mkdir(exist_ok=True)
+    make_trusting(host, layouts)
     host.run(["systemctl", "enable", "atomic-sys-recover.service"])
     publish(host, "one")
     atomic(host, "install", "--now", IMAGE)

@@ -140,7 +140,7 @@ def _targets(path: Names) -> list[bytes]:
             b"line\nbreak"]  # fmt: skip
 
 
-class _Choices:
+class Choices:
     """Choices made by bytes in turn: quick to draw, and hypothesis makes them fewer and smaller."""
 
     def __init__(self, data: bytes) -> None:
@@ -162,7 +162,7 @@ class _Choices:
 class _Maker:
     """Makes the layers of one image."""
 
-    def __init__(self, choose: _Choices) -> None:
+    def __init__(self, choose: Choices) -> None:
         self.choose = choose
         self.below: set[Names] = set()  # names of files in the layers so far
         self.lawful = not choose.rarely(8)
@@ -235,7 +235,7 @@ class _Maker:
 
 def image(data: bytes) -> list[list[Member]]:
     """The layers of an image, the base first, as these bytes choose."""
-    choose = _Choices(data)
+    choose = Choices(data)
     layers = 1 + choose.number(4)
     maker = _Maker(choose)
     return [maker.layer() for _ in range(layers)]

@@ -124,7 +124,7 @@ def test_a_registry_that_need_not_prove_who_it_is(
     assert run([*line, *words]) == ExitCode.FAILED
     assert run([*line, *words, "--tls-verify=false"]) == ExitCode.DONE
     assert run([*line, *words, "--tls-verify=maybe"]) == ExitCode.USAGE
-    capsys.readouterr()
+    assert "argument --tls-verify: 'maybe' is neither true nor false" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -125,11 +125,12 @@ STARTED = ["reset-failed etcd.service", "start etcd.service"]
     ],
 )
 def test_what_runs_from_it_is_stopped_before_its_files_go(
-    mounted: bool,  # noqa: FBT001 - a parameter of a test
     before: str | None,
     calls: list[str],
     root: Path,
     monkeypatch: pytest.MonkeyPatch,
+    *,
+    mounted: bool,
 ) -> None:
     manager = FakeManager(root)
     roots = frozenset({f"{DEPLOYMENT}/rootfs".encode()} if mounted else {b"/"})

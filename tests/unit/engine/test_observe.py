@@ -136,7 +136,9 @@ def test_a_preinstalled_container_steps_back_for_an_installed_one(root: Path, fd
         ("/dangling", False),
     ],
 )
-def test_what_is_free_is_asked_inside_the_root(path: str, free: bool, root: Path, fd: int) -> None:  # noqa: FBT001 - a column of the table
+def test_what_is_free_is_asked_inside_the_root(
+    path: str, root: Path, fd: int, *, free: bool
+) -> None:
     (root / "usr/bin/tool").write_text("")
     (root / "dangling").symlink_to("/none")
     assert is_free(fd, path) == free

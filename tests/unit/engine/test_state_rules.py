@@ -65,7 +65,7 @@ def test_what_is_nobodys_state_stays(path: str, why: str) -> None:
         ("/var/lib/mine", "/var/lib/mine/etcd", True),
     ],
 )
-def test_a_state_directory_that_the_user_chose(chosen: str, path: str, goes: bool) -> None:  # noqa: FBT001 - a column
+def test_a_state_directory_that_the_user_chose(chosen: str, path: str, *, goes: bool) -> None:
     assert (judge(path, Facts(chosen=chosen, mounted=("/",))).kept is None) is goes
 
 
@@ -80,7 +80,7 @@ def test_a_state_directory_that_the_user_chose(chosen: str, path: str, goes: boo
         ((), False),
     ],
 )
-def test_only_what_the_container_mounts_is_its_own(mounted: tuple[str, ...], goes: bool) -> None:  # noqa: FBT001 - a column
+def test_only_what_the_container_mounts_is_its_own(mounted: tuple[str, ...], *, goes: bool) -> None:
     assert (judge("/var/lib/etcd", Facts(mounted=mounted)).kept is None) is goes
 
 

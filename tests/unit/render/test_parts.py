@@ -281,6 +281,6 @@ def test_a_host_file_is_rendered_in_the_legacy_syntax() -> None:
         ("[Service]\nExecStart=/usr/bin/python -u /usr/sbin/waagent\n", False),  # not a runtime
     ],
 )
-def test_a_stopped_payload_is_no_failure(text: str, added: bool) -> None:  # noqa: FBT001 - a column
+def test_a_stopped_payload_is_no_failure(text: str, *, added: bool) -> None:
     found = unit.with_good_end(text, "/bin/runc run 'x'")
     assert found == text + "\n[Service]\nSuccessExitStatus=143\n" * added
