@@ -38,6 +38,7 @@ PURE_FILES = {
     "image.toml_fields",
     "image.warnings",
     "store.differences",
+    "store.dirtree",
     "store.images",
     "store.layer_builder",
     "store.merge",

@@ -15,16 +15,14 @@ from collections.abc import Mapping
 from atomic_sys.errors import Damaged
 from atomic_sys.model import strict_json
 from atomic_sys.model.layer import LayerPath, Metadata
+from atomic_sys.store.dirtree import DirTree, decode_dirtree, encode_dirtree
 from atomic_sys.store.objects import (
     Checksum,
     Commit,
-    DirTree,
     ObjectKind,
     checksum,
-    decode_dirtree,
     decode_metadata,
     encode_commit,
-    encode_dirtree,
     encode_metadata,
     valid_name,
 )
