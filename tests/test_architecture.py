@@ -43,6 +43,7 @@ PURE_FILES = {
     "store.layer_builder",
     "store.merge",
     "store.objects",
+    "store.parts",
     "store.tree",
     "store.variant",
     "trust.attachments",

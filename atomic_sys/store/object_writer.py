@@ -44,6 +44,7 @@ class ObjectWriter:
         self._objects = repository.objects
         self._known: set[tuple[ObjectKind, Checksum]] = set()
         self._files: set[Checksum] = set()  # the same for regular files, which are most of all
+        self.empty: set[Checksum] = set()  # those that have no content
         self._directories: set[str] = set()
         self._header = lru_cache(maxsize=4096)(_header_hash)
         self._own = os.geteuid(), os.getegid()  # of what open(2) makes
@@ -76,6 +77,7 @@ class ObjectWriter:
         if name not in self._files:
             self._put_small(name, metadata, content)
             self._files.add(name)
+            self.empty.update(() if content else (name,))
         return name
 
     def _put_small(self, name: Checksum, metadata: Metadata, content: bytes) -> None:

@@ -18,7 +18,7 @@ from atomic_sys.model.layer import LayerStream
 from atomic_sys.model.reference import ImageName, InvalidReference
 from atomic_sys.store import images, ingest, prune, rootfs
 from atomic_sys.store.checkout import Content, check_out
-from atomic_sys.store.commits import TreeReader, documents, store_commit
+from atomic_sys.store.commits import documents, store_commit
 from atomic_sys.store.images import (
     DamagedImage,
     ImageToStore,
@@ -226,7 +226,7 @@ class Store:
         return Tree(self.repository, rootfs.merged(self.repository, image.layers[:-1]), "")
 
     def _tree(self, found: tuple[Checksum, Commit]) -> Tree:
-        return Tree(self.repository, TreeReader(self.repository).load(found[1]), found[0].hex())
+        return rootfs.load(self.repository, *found)
 
     def rootfs(self, commit: str, digest: Digest | None = None) -> Tree:
         """The root file system that a deployment is made from: its commit, else that of its image.
@@ -240,11 +240,10 @@ class Store:
     def check_out(self, tree: Tree, dfd: int, name: str, content: Content = Content.LINKS) -> str:
         """Check the tree out as the new directory `name` below `dfd`; returns its commit.
 
-        Nothing is synced. Raises FileExistsError, AtomicSysError where hard links are wanted and
-        cannot work, Damaged, Busy, OSError.
+        Nothing is synced. Raises as checkout.check_out() does, and Busy.
         """
         with self.in_use():
-            check_out(self.repository, tree.root, dfd, name, content)
+            check_out(tree, dfd, name, content)
         return tree.commit
 
     def restore_rootfs(self, image: StoredImage) -> Tree:
@@ -255,8 +254,7 @@ class Store:
         """
         with self.in_use(), Transaction.open(self.repository) as transaction:
             tree = rootfs.stored(transaction, image.digest, image.layers)
-            ref = images.rootfs_ref(image.digest)
-            transaction.commit([(ref, bytes.fromhex(tree.commit))])
+            transaction.commit([(images.rootfs_ref(image.digest), bytes.fromhex(tree.commit))])
         self._latest = tree
         return tree
 
