@@ -7,11 +7,11 @@ Everything is made when it is first asked for, since most verbs need little of i
 import contextlib
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
 from atomic_sys.errors import AtomicSysError
+from atomic_sys.frozen import frozen
 from atomic_sys.fs.directory import make_directories, open_in_root, open_root
 from atomic_sys.fs.lock import key_locked
 from atomic_sys.model.configuration import Configuration
@@ -36,7 +36,7 @@ if TYPE_CHECKING:  # the rooms are entered where they are needed: each takes 10 
 DEFAULT_LOCK_TIMEOUT = 60.0  # seconds
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class HostOptions:
     """What a command line and the environment say about the host.
 

@@ -4,12 +4,12 @@
 import contextlib
 import time
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from atomic_sys import log
 from atomic_sys.engine.report import Report
 from atomic_sys.errors import doing
+from atomic_sys.frozen import frozen
 from atomic_sys.image.layer import read_layer
 from atomic_sys.image.origin import Origin
 from atomic_sys.model.digest import Digest
@@ -28,7 +28,7 @@ _TELL_BYTES = 1 << 20  # a message about progress for so many bytes, or after so
 _TELL_SECONDS = 0.1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class WantedLayer:
     """A layer that is not in the store yet, and the digest that it must have when unpacked."""
 

@@ -9,9 +9,9 @@ import os
 import re
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from atomic_sys.errors import AtomicSysError, NotFound
+from atomic_sys.frozen import frozen
 from atomic_sys.fs.atomic import read_file
 from atomic_sys.fs.directory import exists, open_directory, read_link
 from atomic_sys.model.container_state import STATE_DIRECTORY, STATE_LIMIT, ContainerState
@@ -25,7 +25,7 @@ ROOTFS = "rootfs"  # in a deployment: the directory of its files, or a link to o
 _CONFIG_LIMIT = 4 << 20  # bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Installed:
     """A container of this host.
 
@@ -40,7 +40,7 @@ class Installed:
     problem: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class NameState:
     """What occupies a name: the facts that an installation depends on."""
 

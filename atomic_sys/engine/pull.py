@@ -3,13 +3,13 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from atomic_sys import log
 from atomic_sys.engine.judge import Judge, from_store, stored_form
 from atomic_sys.engine.report import Report
 from atomic_sys.errors import Damaged, NoSpace, NotFound, is_no_space
+from atomic_sys.frozen import frozen
 from atomic_sys.image.origin import Origin
 from atomic_sys.image.resolve import ResolvedImage, resolve
 from atomic_sys.model import image_config
@@ -30,7 +30,7 @@ if TYPE_CHECKING:  # needed only where there is something to fetch
     from atomic_sys.engine.layers import WantedLayer
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class ImageAt:
     """An image and the way to it.
 
@@ -47,7 +47,7 @@ class ImageAt:
     limits: LayerLimits = DEFAULT_LIMITS
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Pulled:
     """An image that is in the store and was accepted; `changed` says whether it was not before."""
 
@@ -93,7 +93,7 @@ def _pull(at: ImageAt, platform: Platform, store: Store, judge: Judge, report: R
     return Pulled(image=image, verdict=accepted.verdict, changed=True)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Accepted:
     """An image at its source that the policy accepts, with the signatures that were judged."""
 

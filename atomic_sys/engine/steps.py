@@ -6,7 +6,6 @@ Each operation records its undo before the deed, so that a deed that was cut sho
 
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from functools import singledispatch
 
 from atomic_sys import log
@@ -15,10 +14,11 @@ from atomic_sys.engine.journal_format import Entry, When, steps_back
 from atomic_sys.engine.operations import RemoveFile, RemoveTree, Step
 from atomic_sys.engine.undo import RestoreFile, Undo
 from atomic_sys.errors import AtomicSysError, reason_of
+from atomic_sys.frozen import frozen
 from atomic_sys.systemd.manager import Manager
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Tools:
     """What operations work with.
 

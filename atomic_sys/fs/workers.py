@@ -18,6 +18,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Generic, NoReturn, TypeVar
 
 from atomic_sys.errors import AtomicSysError
+from atomic_sys.frozen import frozen
 
 if TYPE_CHECKING:  # only for its types: the import takes 20 ms
     from multiprocessing.connection import Connection
@@ -29,7 +30,7 @@ _GRACE = 5.0  # seconds that a process has to end before it is killed
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Job(Generic[_Result]):
     """`run` is called in the new process; `telling` is entered in this one as long as that works.
 
@@ -47,7 +48,7 @@ class _End(Generic[_Result]):
     error: BaseException | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class _Running(Generic[_Result]):
     process: "ForkProcess"
     job: Job[_Result]

@@ -7,9 +7,10 @@ of a command go before it.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from atomic_sys.errors import AtomicSysError
+from atomic_sys.frozen import frozen
 from atomic_sys.log import warn
 from atomic_sys.model import limits, strict_yaml
 from atomic_sys.model.limits import DEFAULT_LIMITS, LayerLimits, LimitSetting
@@ -31,7 +32,7 @@ class InvalidConfiguration(AtomicSysError):
     """A setting that cannot be used."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Configuration:
     """The settings; None where the file has none.
 

@@ -3,7 +3,7 @@
 
 import json
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from atomic_sys.engine.observe import (
     Installed,
@@ -15,6 +15,7 @@ from atomic_sys.engine.observe import (
     require,
 )
 from atomic_sys.errors import AtomicSysError
+from atomic_sys.frozen import frozen
 from atomic_sys.host import Host
 from atomic_sys.model.names import ContainerName
 from atomic_sys.systemd.manager import UnitDetails, UnitState
@@ -29,7 +30,7 @@ _STATES = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Container:
     """A row of the list."""
 
@@ -54,7 +55,7 @@ class Container:
         return "" if self.installed.record is None else self.installed.record.runtime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Status:
     """One container in detail."""
 
