@@ -82,6 +82,11 @@ class Paths:
             return (self.policy,)
         return ("/etc/containers/policy.json", "/usr/share/containers/policy.json")
 
+    @property
+    def written(self) -> tuple[str, ...]:
+        """Where commands, runtimes and containers write: paths on all file systems concerned."""
+        return (self.checkouts, self.units, self.tmpfiles, "/run", "/var/lib")
+
     def inside(self, path: str) -> str:
         """The path as it is seen from here, where the root may be a directory of this host."""
         return os.path.join(self.root, path.lstrip("/"))

@@ -5,8 +5,6 @@ from atomic_sys.frozen import frozen
 from atomic_sys.model.health import Health
 from atomic_sys.model.hooks import Hook
 
-HOOK_LIMIT = 300.0  # seconds that a hook may take
-
 
 @frozen
 class Confirm:
@@ -31,7 +29,7 @@ class RunHook:
     container: str
     runtime: str
     command: tuple[str, ...]
-    limit: float = HOOK_LIMIT
+    limit: float
 
     def describe(self) -> str:
         command = " ".join(self.command)

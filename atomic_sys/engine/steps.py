@@ -24,7 +24,8 @@ class Tools:
 
     `root` is the descriptor of the root directory and `root_path` its path; `check_out` links the
     root file system of a commit to a new directory `(commit, directory fd, name)`; `protect`
-    protects that of the deployment at a path; `backup` opens a copy of the journal; `say` is for
+    protects that of the deployment at a path; `written` are paths on all file systems where
+    operations, and what they start, need room; `backup` opens a copy of the journal; `say` is for
     lines that are API.
     """
 
@@ -36,6 +37,7 @@ class Tools:
     backup: Callable[[str], AbstractContextManager[int]]
     say: Callable[[str], None]
     start_timeout: float
+    written: tuple[str, ...] = ()
 
 
 class UndoLog:

@@ -20,7 +20,7 @@ from atomic_sys.engine.operations import Plan
 from atomic_sys.engine.plan import plan_uninstall
 from atomic_sys.engine.report import Report
 from atomic_sys.engine.state_rules import StatePath
-from atomic_sys.errors import AtomicSysError, doing
+from atomic_sys.errors import AtomicSysError, NoSpace, doing
 from atomic_sys.frozen import frozen
 from atomic_sys.host import Host
 from atomic_sys.model.hooks import Hook
@@ -68,7 +68,7 @@ def uninstall(name: ContainerName, request: Uninstall, host: Host, report: Repor
         if not request.dry_run:
             try:
                 run_hook(hook, transaction)
-            except HookFailed as error:
+            except (HookFailed, NoSpace) as error:
                 if not request.force:
                     error.hint = f"atomic uninstall --force {name} uninstalls it all the same"
                     raise

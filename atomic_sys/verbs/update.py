@@ -157,8 +157,8 @@ def _switch(
     try:
         perform(fill, switch, host, transaction, Way(verb="update", roll_back=request.roll_back))
     except RolledBack as error:
-        # Remembered outside of the transaction, which is as if it had never been; but a full disk,
-        # say, is no fault of the image's.
+        # Remembered outside of the transaction, which is as if it had never been. On a full disk
+        # the cause is NoSpace, whatever failed: that is no fault of the image's.
         if isinstance(error.__cause__, StartFailed | Unhealthy):
             remember_bad(switch.name, f"sha256:{switch.record.revision}", host)
         raise
