@@ -31,9 +31,9 @@ MEMBERS = [
     file("plain/hollow", mode=0o600), symlink("link", "plain/below/f"), hard_link("also", "hollow"),
     *(file(f"plain/{number}", b"%d" % number) for number in range(50)),
 ]  # fmt: skip
-# acl(5) as the kernel keeps it: user, group, others and a mask, each with all rights.
+# acl(5) as the kernel keeps it: all rights for the owner, none for the group and others.
 ACL = struct.pack("<I", 2) + b"".join(
-    struct.pack("<HHI", tag, 7, 2**32 - 1) for tag in (1, 4, 0x10, 0x20)
+    struct.pack("<HHI", tag, rights, 2**32 - 1) for tag, rights in ((1, 7), (4, 0), (0x20, 0))
 )
 
 

@@ -21,7 +21,7 @@ from tests.support.layers import Member, directory, file, hard_link, symlink
 BASE = [
     directory("a", mode=0o700), directory("a/b"), file("a/b/f", b"f"), file("a/b/g", b"g"),
     directory("c"), directory("c/d"), directory("c/d/e"), file("c/d/e/f", b"e"),
-    symlink("l", "c/d"), file("hollow"), file("own", mode=0o600),
+    symlink("l", "c/d"), symlink("ll", "l"), file("hollow"), file("own", mode=0o600),
 ]  # fmt: skip
 
 
@@ -45,6 +45,9 @@ UPPERS = [
     [file("l/e/behind")],
     [file("l/.wh.e")],
     [file("l/e/.wh..wh..opq")],
+    # What goes is behind the link as it was, in a directory that the layer has nothing in.
+    [symlink("l", "a"), file("ll/.wh.e")],
+    [symlink("l", "a"), file("ll/e/.wh..wh..opq")],
     [file("c", b"a file now")],
     [directory("l"), directory("l/m"), file("l/m/n")],
     [file("a/b/f", b"f")],  # as it was
