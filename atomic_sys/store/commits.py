@@ -25,7 +25,6 @@ from atomic_sys.store.objects import (
     decode_metadata,
     encode_commit,
     encode_dirtree,
-    encode_metadata,
     valid_name,
 )
 from atomic_sys.store.partial import mark_partial
@@ -78,16 +77,16 @@ def store_tree(transaction: Transaction, directory: Directory) -> tuple[Checksum
     """Store a directory with all below it; the checksums of its tree and of its metadata."""
     files: list[tuple[str, Checksum]] = []
     directories: list[tuple[str, Checksum, Checksum]] = []
-    for name, node in sorted(directory.nodes.items()):  # code points sort as their UTF-8 does
+    for name in sorted(directory.nodes):  # code points sort as their UTF-8 does
+        node = directory.nodes[name]
         if isinstance(node, Directory):
             directories.append((name, *store_tree(transaction, node)))
         else:
             files.append((name, node))
     tree = DirTree(files=tuple(files), directories=tuple(directories))
-    metadata = encode_metadata(directory.metadata)
     return (
         transaction.add_metadata(ObjectKind.DIRTREE, encode_dirtree(tree)),
-        transaction.add_metadata(ObjectKind.DIRMETA, metadata),
+        transaction.add_directory_metadata(directory.metadata),
     )
 
 

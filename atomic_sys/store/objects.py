@@ -12,6 +12,7 @@ import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from itertools import accumulate
 from typing import NoReturn, TypeAlias, cast
 
 from atomic_sys.errors import AtomicSysError, Damaged
@@ -27,6 +28,8 @@ _FILE_HEADER = "(uuuusa(ayay))"
 _COMMIT = "(a{sv}aya(say)sstayay)"
 _NO_ID = 2**32 - 1  # chown(2) takes it for "leave it as it is"
 _SHORT = 254  # bytes of what is framed by offsets of one byte, two of them at most
+_SHORT_NAME = 50  # characters of a name that needs no more than that with a checksum, in UTF-8
+_BYTES = tuple(bytes((number,)) for number in range(256))
 _NAME_MAX = 255  # bytes, on every Linux file system
 
 
@@ -143,9 +146,16 @@ def _xattrs(metadata: Metadata) -> tuple[tuple[bytes, bytes], ...]:
 
 def encode_dirtree(tree: DirTree) -> bytes:
     """A dirtree object; by hand, since there is one for every directory of every image."""
-    files = _frame([_named(name, content) for name, content in tree.files])
+    files = _frame([_named_file(name, content) for name, content in tree.files])
     directories = _frame([_named(name, *both) for name, *both in tree.directories])
     return _pack(files + directories, [len(files)])
+
+
+def _named_file(name: str, content: Checksum) -> bytes:
+    if len(name) > _SHORT_NAME:
+        return _named(name, content)
+    text = name.encode("utf-8") + b"\0"
+    return text + content + _BYTES[len(text)]
 
 
 def _named(name: str, *checksums: Checksum) -> bytes:
@@ -158,12 +168,7 @@ def _named(name: str, *checksums: Checksum) -> bytes:
 
 def _frame(elements: Sequence[bytes]) -> bytes:
     """An array of elements of no fixed size."""
-    ends: list[int] = []
-    end = 0
-    for element in elements:
-        end += len(element)
-        ends.append(end)
-    return _pack(b"".join(elements), ends)
+    return _pack(b"".join(elements), tuple(accumulate(map(len, elements))))
 
 
 def _pack(body: bytes, ends: Sequence[int]) -> bytes:
