@@ -8,12 +8,13 @@ is the interpreter that takes the time, which threads would share. Nothing is ch
 import contextlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 
 from atomic_sys.errors import AtomicSysError
+from atomic_sys.frozen import frozen
 from atomic_sys.fs.directory import opened
 from atomic_sys.fs.orphans import die_with_parent
 from atomic_sys.fs.workers import Job, Tell, processors, run_all
+from atomic_sys.store.dirtree import decode_dirtree
 from atomic_sys.store.images import IMAGES, ROOTFS, blob_ref, decode_name, is_blob, read_image
 from atomic_sys.store.integrity import (
     ObjectHasher,
@@ -24,7 +25,7 @@ from atomic_sys.store.integrity import (
     prefixes,
     size_if_intact,
 )
-from atomic_sys.store.objects import Checksum, ObjectKind, decode_commit, decode_dirtree
+from atomic_sys.store.objects import Checksum, ObjectKind, decode_commit
 from atomic_sys.store.partial import is_partial
 from atomic_sys.store.recovery import has_live_marks
 from atomic_sys.store.repository import Repository
@@ -34,7 +35,7 @@ _PARTS = 4  # for each process, so that they end at about the same time
 _NONE: frozenset[ObjectName] = frozenset()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Checked:
     """Objects that were hashed: all of them, their bytes, and those that are not what they say."""
 
@@ -43,7 +44,7 @@ class Checked:
     damaged: frozenset[ObjectName]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class BrokenRef:
     """A ref that does not lead to all it should: the objects that are damaged or missing."""
 
@@ -52,7 +53,7 @@ class BrokenRef:
     objects: frozenset[ObjectName]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class FsckReport:
     """What a check of the store found.
 

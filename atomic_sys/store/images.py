@@ -9,10 +9,10 @@ files are elsewhere; see outlines.py.
 """
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 
 from atomic_sys.errors import Damaged
+from atomic_sys.frozen import frozen
 from atomic_sys.model import strict_json
 from atomic_sys.model.digest import Digest, InvalidDigest
 from atomic_sys.model.reference import ImageName
@@ -28,13 +28,14 @@ SOURCE_KEY = "atomic-sys.source"
 VERDICT_KEY = "atomic-sys.verdict"
 NAME_KEY = "atomic-sys.name"
 OUTLINE_KEY = "atomic-sys.outline"
+EMPTY_KEY = "atomic-sys.empty"
 
 _KEPT = re.compile(r"[^A-Za-z0-9.-]")
 _ENCODED = re.compile(r"_([0-9A-F]{2})")
 _BLOB = re.compile(r"[0-9a-f]{64}|[0-9a-f]{128}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class LayerImport:
     """A layer to import: the blob's digest, what it is uncompressed, its size in bytes.
 
@@ -47,7 +48,7 @@ class LayerImport:
     uncompressed_size: Callable[[], int] | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class LayerReport:
     """What an import did: the commit, regular files and their bytes, and what it left out."""
 
@@ -57,7 +58,7 @@ class LayerReport:
     left_out: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class ImageToStore:
     """An image whose layers are in the store: the documents as they came, and their digests.
 
@@ -75,7 +76,7 @@ class ImageToStore:
     verdict: str | None = None  # the policy's, as JSON
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class StoredImage:
     """An image in the store. `created`: when it was stored, in seconds since 1970.
 
@@ -96,7 +97,7 @@ class StoredImage:
     verdict: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class DamagedImage:
     """A name in the store whose image cannot be read, and why."""
 
@@ -104,7 +105,7 @@ class DamagedImage:
     problem: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Survey:
     """What the store has: the images, and those that cannot be read."""
 
@@ -171,6 +172,24 @@ def metadata_of(image: ImageToStore) -> dict[str, str]:
     if image.verdict is not None:
         metadata[VERDICT_KEY] = image.verdict
     return metadata
+
+
+def empty_files(commit: Commit) -> frozenset[Checksum] | None:
+    """Which content objects of a layer or of merged layers have no content; None: not known.
+
+    They are few, one for each owner and mode, and are kept with the commit, since a checkout must
+    know them and would otherwise have to look at each object. It may be more than the tree has.
+    """
+    text = commit.text(EMPTY_KEY)
+    try:
+        return None if text is None else frozenset(map(bytes.fromhex, text.split()))
+    except ValueError:
+        return None
+
+
+def empty_text(empty: Iterable[Checksum]) -> str:
+    """The same as the value of EMPTY_KEY."""
+    return " ".join(sorted(name.hex() for name in empty))
 
 
 def read_image(name: ImageName, checksum: Checksum, commit: Commit) -> StoredImage:

@@ -13,10 +13,12 @@ from atomic_sys.model.layer import LayerStream, Metadata, Piece, RegularFile, Sy
 from atomic_sys.model.stream import ContentMismatch
 from atomic_sys.store.commits import DELTA_KEY, layer_tree, store_commit, store_partial_commit
 from atomic_sys.store.images import (
+    EMPTY_KEY,
     OUTLINE_KEY,
     LayerImport,
     LayerReport,
     blob_ref,
+    empty_text,
     outline_ref,
     tar_ref,
 )
@@ -59,6 +61,7 @@ def import_layer(
         "docker.size": str(layer.compressed_size),
         "docker.uncompressed_digest": str(layer.diff_id),
         DELTA_KEY: delta,
+        EMPTY_KEY: empty_text(transaction.empty),
     }
     if layer.uncompressed_size is not None:
         about["docker.uncompressed_size"] = str(layer.uncompressed_size())

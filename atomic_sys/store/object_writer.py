@@ -42,8 +42,8 @@ class ObjectWriter:
         self.repository = repository
         self._objects = repository.objects
         self._known: set[tuple[ObjectKind, Checksum]] = set()
-        self._dirmetas: dict[Metadata, Checksum] = {}
         self._files: set[Checksum] = set()  # the same for regular files, which are most of all
+        self.empty: set[Checksum] = set()  # those that have no content
         self._directories: set[str] = set()
         self._recipes = Recipes(repository.mode)
         self._checked: set[str] = set()  # directories in which open(2) did what we think
@@ -56,14 +56,6 @@ class ObjectWriter:
             with self._new_file(kind, name) as fd:
                 write_all(fd, content)
                 os.fchmod(fd, 0o644)
-        return name
-
-    def add_directory_metadata(self, metadata: Metadata) -> Checksum:
-        """Store the dirmeta of a directory. Raises OSError, AtomicSysError as encode_metadata()."""
-        name = self._dirmetas.get(metadata)
-        if name is None:  # an image has few different ones, and encoding takes longer than all else
-            name = self.add_metadata(ObjectKind.DIRMETA, encode_metadata(metadata))
-            self._dirmetas[metadata] = name
         return name
 
     def add_file(self, metadata: Metadata, size: int, chunks: Iterable[Piece]) -> Checksum:
@@ -84,6 +76,8 @@ class ObjectWriter:
         if name not in self._files:
             self._put_small(name, metadata, content, recipe)
             self._files.add(name)
+            if not content:
+                self.empty.add(name)
         return name
 
     def _put_small(

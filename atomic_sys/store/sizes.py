@@ -13,23 +13,24 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 from atomic_sys.errors import AtomicSysError
+from atomic_sys.frozen import frozen
 from atomic_sys.fs.atomic import read_file, write_file
 from atomic_sys.fs.directory import make_directories, open_directory
 from atomic_sys.model import strict_json
 from atomic_sys.model.digest import Digest
 from atomic_sys.model.strict_json import InvalidJson
+from atomic_sys.store.dirtree import DirTree, decode_dirtree
 from atomic_sys.store.images import StoredImage, blob_ref, rootfs_ref, tar_ref
-from atomic_sys.store.objects import Checksum, DirTree, ObjectKind, decode_dirtree
+from atomic_sys.store.objects import Checksum, ObjectKind
 from atomic_sys.store.repository import OWN, Repository, object_path
 
 _FILE = "sizes.json"
 _LIMIT = 16 << 20  # bytes of that file
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Sizes:
     """Bytes; `unique` is what only this image has, whatever it is called."""
 
