@@ -129,7 +129,7 @@ def check_path(path: LayerPath) -> None:
 
 def check_name(name: str) -> None:
     """Raises InvalidLayer unless a directory of a layer can have an entry of this name."""
-    if not valid_name(name) or name[:4] == WHITEOUT_PREFIX:
+    if not valid_name(name) or name.startswith(WHITEOUT_PREFIX):
         raise InvalidLayer(f"invalid layer: {name[:80]!r} is not the name of a file")
 
 
