@@ -85,6 +85,17 @@ def test_without_its_record_nothing_is_as_it_was_installed(
     assert "1 problem\n" in out
 
 
+def test_a_damaged_state_says_what_is_lost_without_it(root: Path, capsys: Captured) -> None:
+    state = root / f"{CHECKOUTS[1:]}/.state/etcd.json"
+    state.parent.mkdir()
+    state.write_text("{")
+    assert atomic(root, "containers", "hold", "etcd") == ExitCode.FAILED
+    hint = "hint: without that file etcd is not held, and no image has failed: remove it\n"
+    assert capsys.readouterr().err.endswith(hint)
+    state.unlink()
+    assert atomic(root, "containers", "hold", "etcd") == ExitCode.DONE
+
+
 def test_what_cannot_be_unset_is_told_with_what_can() -> None:
     with pytest.raises(UsageError, match="C was never set") as caught:
         changed_values({"B": "1", "A": "2"}, {}, ["C"])
