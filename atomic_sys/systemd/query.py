@@ -16,6 +16,7 @@ _LIBRARY = "libsystemd.so.0"
 _MANAGER = (  # who is asked: destination, path, interface
     b"org.freedesktop.systemd1", b"/org/freedesktop/systemd1", b"org.freedesktop.systemd1.Manager",
 )  # fmt: skip
+_ASKING = "asking systemd about units"
 _ANY_STATE: Sequence[str] = ()  # the states that are wanted, where none is named
 
 
@@ -46,11 +47,11 @@ def _ask(method: str, arguments: Sequence[Sequence[str]], row: str) -> list[tupl
     try:
         library = ctypes.CDLL(_LIBRARY)
     except OSError as missing:
-        raise SystemdError(f"asking systemd about units: {missing}") from None
+        raise SystemdError(f"{_ASKING}: {missing}") from None
     bus, call, reply = ctypes.c_void_p(), ctypes.c_void_p(), ctypes.c_void_p()
     error = _Error()
     try:
-        _check(library.sd_bus_open_system(ctypes.byref(bus)))
+        _check(library.sd_bus_open_system(ctypes.byref(bus)), doing="connecting to systemd")
         _check(
             library.sd_bus_message_new_method_call(
                 bus, ctypes.byref(call), *_MANAGER, method.encode()
@@ -82,13 +83,13 @@ def _rows(library: ctypes.CDLL, reply: ctypes.c_void_p, row: str) -> Iterator[tu
         yield tuple(value.decode() if isinstance(value, bytes) else str(value) for value in values)
 
 
-def _check(code: int, error: _Error | None = None) -> int:
+def _check(code: int, error: _Error | None = None, *, doing: str = _ASKING) -> int:
     """What the library returned; below 0 it is an errno. Raises SystemdError for that."""
     if code >= 0:
         return code
     said = None if error is None else error.message
     why = os.strerror(-code) if said is None else said.decode("utf-8", "replace")
     raise SystemdError(
-        f"asking systemd about units: {why}",
+        f"{doing}: {why}",
         name="" if error is None or error.name is None else error.name.decode(),
     )
