@@ -10,7 +10,15 @@ from pathlib import Path
 
 import pytest
 
-_FIRST = ("host", "conformance", "unit", "test_checks.py", "test_architecture.py", "test_completion.py", "test_man_page.py")
+_FIRST = (
+    "host",
+    "conformance",
+    "unit",
+    "test_checks.py",
+    "test_architecture.py",
+    "test_completion.py",
+    "test_man_page.py",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

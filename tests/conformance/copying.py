@@ -2,7 +2,6 @@
 """What the tests of copies share: the command in a root of its own, skopeo, and a signing key."""
 
 import json
-import os
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -78,7 +77,7 @@ def content(directory: Path) -> dict[str, bytes]:
 
 @dataclass(frozen=True)
 class Signer:
-    """A key, in a home whose path is short enough for the agent's socket."""
+    """A key, in a home of gpg."""
 
     home: Path
 
@@ -87,12 +86,8 @@ class Signer:
         return run("gpg", *options, "--passphrase=", "--pinentry-mode=loopback", *argv, stdin=stdin)
 
     def make(self) -> None:
-        os.chmod(self.home, 0o700)
         self.run("--quick-gen-key", "Vendor <vendor@example.com>", "ed25519", "sign", "1d")
         (self.home / "key.gpg").write_bytes(self.run("--export"))
-
-    def close(self) -> None:
-        run("gpgconf", f"--homedir={self.home}", "--kill", "all")
 
     def sign(self, name: str, digest: Digest) -> bytes:
         critical = {

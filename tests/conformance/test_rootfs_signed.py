@@ -2,15 +2,14 @@
 """Files elsewhere, an image in a real registry, and a policy that wants it signed."""
 
 import json
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
 from tests.conformance.copying import Signer, run
 from tests.conformance.fleet import Fleet, make_fleet
+from tests.support.gpg import new_home
 from tests.support.registry import docker_registry
 
 pytestmark = pytest.mark.conformance
@@ -64,11 +63,11 @@ class Site:
 @pytest.fixture
 def site() -> Iterator[Site]:
     with (
-        tempfile.TemporaryDirectory(prefix="gpg-") as home,
+        new_home() as home,
         make_fleet() as fleet,
         docker_registry(fleet.top) as registry,
     ):
-        signer = Signer(Path(home))
+        signer = Signer(home)
         signer.make()
         made = Site(fleet=fleet, registry=registry, signer=signer)
         made.configure()
@@ -76,7 +75,6 @@ def site() -> Iterator[Site]:
         fleet.prepare("one")
         made.push()
         yield made
-        signer.close()
 
 
 def test_only_a_signed_image_is_outlined(site: Site) -> None:
