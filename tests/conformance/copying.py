@@ -3,14 +3,13 @@
 
 import json
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from atomic_sys.model.digest import Digest
+from tests.support.places import call
 
-PROJECT = Path(__file__).parents[2]
 ACCEPT = {"default": [{"type": "insecureAcceptAnything"}]}
 
 
@@ -57,15 +56,11 @@ class Root:
         The policy is named, so that its keys are files of this machine, as skopeo takes them.
         """
         policy = self.path / "etc/containers/policy.json"
-        done = subprocess.run(
-            [sys.executable, "-m", "atomic_sys", "--root", self.path, "--policy", policy, *argv],
-            capture_output=True,
-            check=False,
-            cwd=PROJECT,
-            text=True,
-        )
-        assert done.returncode == status, done.stdout + done.stderr
-        return done.stdout + done.stderr
+        code, out, talk = call([
+            str(word) for word in ("--root", self.path, "--policy", policy, *argv)
+        ])
+        assert code == status, out + talk
+        return out + talk
 
 
 def content(directory: Path) -> dict[str, bytes]:
