@@ -28,6 +28,16 @@ def call(argv: Sequence[str]) -> tuple[int, str, str]:
     return code, out.getvalue(), talk.getvalue()
 
 
+def bytes_of(argv: Sequence[str], code: int = 0) -> bytes:
+    """Run the command here and now; gives stdout, which need not be text."""
+    content, talk = io.BytesIO(), io.StringIO()
+    out = io.TextIOWrapper(content, write_through=True)
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(talk):
+        found = run([*argv])
+    assert found == code, (argv, found, talk.getvalue())
+    return content.getvalue()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
     """A root directory; `policy` is a file that believes every image."""
