@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """main(): signals, parsing, dispatch; the only place that prints errors and exits."""
 
+import gc
 import os
 import signal
 import sys
@@ -19,13 +20,18 @@ from atomic_sys.errors import (
     reason_of,
 )
 
+_MANY_OBJECTS = 50_000  # made between two looks for garbage; an import makes thousands to keep
+
 
 def main() -> NoReturn:
     """Run the command line of this process and exit with the code of the contract."""
+    gc.set_threshold(_MANY_OBJECTS)
     signal.signal(signal.SIGTERM, _interrupt)
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # or nohup(1) would be for nothing
         signal.signal(signal.SIGHUP, _interrupt)
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    gc.freeze()  # or what is about to go anyway is looked through for garbage, for 20 ms
+    sys.exit(code)
 
 
 def run(argv: list[str]) -> int:

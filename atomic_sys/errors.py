@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from enum import IntEnum
 from typing import ClassVar
 
+_MAKE_ROOM = "make room, for example with `atomic images prune`"
+
 
 class ExitCode(IntEnum):
     """What the process tells its caller."""
@@ -74,6 +76,13 @@ class Busy(AtomicSysError):
     exit_code = ExitCode.BUSY
 
 
+class NoSpace(AtomicSysError):
+    """A file system is full, or would be."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, hint=_MAKE_ROOM)
+
+
 @contextlib.contextmanager
 def doing(what: str) -> Iterator[None]:
     """Note on an error that comes out of the block what was going on: `while WHAT` (PEP 678)."""
@@ -102,10 +111,16 @@ def explain(error: Exception) -> str:
     return f"{doing_what}: {reason_of(error)}"
 
 
+def is_no_space(error: Exception) -> bool:
+    """Whether it says that there is no room left, or that a quota is used up."""
+    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return full or isinstance(error, NoSpace)
+
+
 def hint_of(error: Exception) -> str | None:
     """What the user can do about it, if anything."""
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return "make room, for example with `atomic images prune`"
+    if is_no_space(error):
+        return _MAKE_ROOM
     return error.hint if isinstance(error, AtomicSysError) else None
 
 

@@ -7,17 +7,15 @@ Everything is made when it is first asked for, since most verbs need little of i
 import contextlib
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
 from atomic_sys.errors import AtomicSysError
+from atomic_sys.frozen import frozen
 from atomic_sys.fs.directory import make_directories, open_in_root, open_root
-from atomic_sys.fs.lock import key_locked
 from atomic_sys.model.configuration import Configuration
 from atomic_sys.model.configuration import parse as parse_configuration
 from atomic_sys.model.names import ContainerName
-from atomic_sys.model.platform import Platform
 from atomic_sys.model.strict_yaml import DOCUMENT_LIMIT
 from atomic_sys.paths import ATOMIC_CONF, SHARED_REPOSITORY, Paths
 
@@ -27,6 +25,7 @@ if TYPE_CHECKING:  # the rooms are entered where they are needed: each takes 10 
     from atomic_sys.image.credentials import Candidate, CredentialLookup
     from atomic_sys.image.http import Http
     from atomic_sys.image.registries_conf import Registries
+    from atomic_sys.model.platform import Platform
     from atomic_sys.store.store import Store
     from atomic_sys.systemd.manager import Manager, UnitState
     from atomic_sys.trust.files import LoadedPolicy
@@ -36,7 +35,7 @@ if TYPE_CHECKING:  # the rooms are entered where they are needed: each takes 10 
 DEFAULT_LOCK_TIMEOUT = 60.0  # seconds
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class HostOptions:
     """What a command line and the environment say about the host.
 
@@ -276,8 +275,10 @@ class Host:
         return query.file_states(units)
 
     @property
-    def platform(self) -> Platform:
+    def platform(self) -> "Platform":
         """What images are chosen for: what this machine runs, unless the user says otherwise."""
+        from atomic_sys.model.platform import Platform
+
         return Platform.of_machine(os.uname().machine).overridden(
             os=self.options.override_os,
             architecture=self.options.override_arch,
@@ -286,6 +287,8 @@ class Host:
 
     def locked(self, name: ContainerName) -> contextlib.AbstractContextManager[None]:
         """Hold the lock of a container's name."""
+        from atomic_sys.fs.lock import key_locked
+
         fd = make_directories(self.root, self.paths.checkouts)
         self._closing.callback(os.close, fd)
         timeout = self.options.lock_timeout

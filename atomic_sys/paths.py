@@ -7,9 +7,9 @@ Sources: the predecessor's layout on disk; containers-policy.json(5), containers
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Self
 
+from atomic_sys.frozen import frozen
 from atomic_sys.model.configuration import Configuration
 
 CHECKOUTS = "/var/lib/containers/atomic"
@@ -19,7 +19,7 @@ DEFAULT_RUNTIME = "/usr/bin/runc"
 ATOMIC_CONF = "/etc/atomic.conf"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Paths:
     """Where things are on the host whose root directory is `root`."""
 
@@ -81,6 +81,11 @@ class Paths:
         if self.policy is not None:
             return (self.policy,)
         return ("/etc/containers/policy.json", "/usr/share/containers/policy.json")
+
+    @property
+    def written(self) -> tuple[str, ...]:
+        """Where commands, runtimes and containers write: paths on all file systems concerned."""
+        return (self.checkouts, self.units, self.tmpfiles, "/run", "/var/lib")
 
     def inside(self, path: str) -> str:
         """The path as it is seen from here, where the root may be a directory of this host."""

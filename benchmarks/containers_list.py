@@ -4,8 +4,9 @@
 
 A host is booted for it. The commands run in turn, as whole processes; the medians and ratios are
 printed, and the processor's time. So is what a Python takes that imports no more than the modules
-of its library which the command needs: no program with these can take less. Run it as root on
-Debian, with `python -m benchmarks.containers_list [RUNS]`.
+of its library which the command needs: no program with these can take less. The last table has
+the parts of the command's processor time, each a difference between two of the commands. Run it as
+root on Debian, with `python -m benchmarks.containers_list [RUNS]`.
 """
 
 import json
@@ -14,12 +15,18 @@ import tempfile
 from pathlib import Path
 
 from tests.host.host import Host
-from tests.host.many import install_many
+from tests.host.many import install_many, names
 
 RUNS = 30
 COUNT = 100
 BAR = 2.0  # times `systemctl list-units`, at most
 LIBRARY = "import argparse, ctypes, dataclasses, json, subprocess, typing"
+OWN = "import atomic_sys.__main__, atomic_sys.cli.containers_list, atomic_sys.systemd.query"
+QUESTION = [
+    "busctl", "--json=short", "call", "org.freedesktop.systemd1", "/org/freedesktop/systemd1",
+    "org.freedesktop.systemd1.Manager", "ListUnitsByNames", "as", str(COUNT),
+    *(f"{name}.service" for name in names(COUNT)),
+]  # fmt: skip
 COMMANDS = {
     "systemctl list-units": ["systemctl", "list-units", "--no-pager", "c*.service"],
     "atomic containers list": ["atomic", "containers", "list"],
@@ -27,7 +34,16 @@ COMMANDS = {
     "atomic --version": ["atomic", "--version"],
     f"python3 -c '{LIBRARY}'": ["/usr/bin/python3", "-c", LIBRARY],
     "python3 -c pass": ["/usr/bin/python3", "-c", "pass"],
+    "python3 -c 'import' of all it loads": ["/usr/bin/python3", "-c", OWN],
+    "busctl call": QUESTION,
 }
+# What is printed of a part, the command that has it, and the one without it.
+PARTS = (
+    ("the interpreter", "python3 -c pass", None),
+    ("modules of its library", f"python3 -c '{LIBRARY}'", "python3 -c pass"),
+    ("our modules", "python3 -c 'import' of all it loads", f"python3 -c '{LIBRARY}'"),
+    ("asking systemd, by busctl", "busctl call", None),
+)
 # Inside the host, so that entering it is not measured.
 MEASURE = """
 import json, resource, statistics, subprocess, sys, time
@@ -61,6 +77,12 @@ def main() -> None:
     for command, (seconds, cpu) in medians.items():
         times = f"{seconds * 1000:6.1f} ms  {seconds / base:7.2f}  {cpu * 1000:6.1f} ms"
         print(f"{command:{width}}  {times}")
+    whole, parts = medians["atomic containers list"][1], 0.0
+    for part, command, without in PARTS:
+        cpu = medians[command][1] - (medians[without][1] if without else 0.0)
+        parts += cpu
+        print(f"{part:{width}}  {cpu * 1000:24.1f} ms")
+    print(f"{'arguments, records, table':{width}}  {(whole - parts) * 1000:24.1f} ms")
     print(f"bar: `atomic containers list` at most {BAR:g} times `systemctl list-units`")
 
 

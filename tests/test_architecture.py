@@ -10,7 +10,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "atomic_sys"
 FLOOR = {
-    "errors": 0, "log": 1,
+    "errors": 0, "frozen": 0, "log": 1,
     "model": 2, "fs": 2,
     "paths": 3, "image": 3, "trust": 3, "store": 3, "render": 3, "systemd": 3,
     "host": 4, "engine": 4,

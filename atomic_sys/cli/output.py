@@ -4,12 +4,12 @@
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from atomic_sys.errors import UsageError, printable
+from atomic_sys.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Column:
     """A column of a table; `width` is where a long cell is cut unless the user forbids it."""
 
@@ -17,7 +17,7 @@ class Column:
     width: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Output:
     """stdout is data, stderr is talk; with --json the lines for people go to stderr too."""
 

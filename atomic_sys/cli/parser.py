@@ -5,14 +5,20 @@
 """
 
 import argparse
+import contextlib
 import importlib
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple, NoReturn, Protocol
 
 from atomic_sys import __version__, log
 from atomic_sys.cli.options import LOCK_HELP, GlobalOptions, seconds
 from atomic_sys.errors import ExitCode, UsageError
+
+_COLUMNS = 80  # where nobody says how many there are
+_MARGIN = 2  # argparse's
 
 
 class VerbModule(Protocol):
@@ -116,12 +122,28 @@ class Parser(argparse.ArgumentParser):
         raise UsageError(message, hint=f"Try '{self.prog} --help' for more information.")
 
 
+def _wide(
+    formatter: type[argparse.HelpFormatter] = argparse.HelpFormatter,
+) -> Callable[..., argparse.HelpFormatter]:
+    """The formatter, as wide as the terminal.
+
+    argparse asks shutil for that with each argument that is declared, and shutil loads three
+    compressors: 2 ms, for who wants no help. This asks as shutil does.
+    """
+    given = os.environ.get("COLUMNS", "")
+    columns = int(given) if given.isdecimal() else 0
+    if not columns:
+        with contextlib.suppress(OSError):  # no terminal
+            columns = os.get_terminal_size().columns
+    return partial(formatter, width=(columns or _COLUMNS) - _MARGIN)
+
+
 def _top_parser() -> Parser:
     parser = Parser(
         prog="atomic",
         description="Install system containers: OCI images that run as systemd services.",
         epilog=_verbs_help(VERBS),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_wide(argparse.RawDescriptionHelpFormatter),
         usage="atomic [OPTIONS] VERB ...",
     )
     add = parser.add_argument
@@ -163,7 +185,11 @@ def dispatch(argv: Sequence[str]) -> int:
         top.error("a verb is required")
     verb, rest = _find(top, parsed.verb, parsed.arguments)
     module: VerbModule = importlib.import_module(f"atomic_sys.cli.{verb.module}")
-    parser = Parser(prog=f"atomic {verb.words}", description=_sentence(verb.summary))
+    parser = Parser(
+        prog=f"atomic {verb.words}",
+        description=_sentence(verb.summary),
+        formatter_class=_wide(),
+    )
     module.configure(parser)
     parse = parser.parse_args if verb.takes_command else parser.parse_intermixed_args
     arguments = parse(list(rest))

@@ -26,6 +26,7 @@ from atomic_sys.engine.operations import (
 from atomic_sys.engine.steps import Tools, UndoLog, perform, unwind
 from atomic_sys.engine.undo import Removal
 from atomic_sys.errors import doing
+from atomic_sys.fs import full
 
 # Importing them registers how each operation is performed.
 PERFORMERS = (declared_steps, file_steps, undo_steps, unit_steps)
@@ -106,6 +107,7 @@ def _perform(operation: Step, tools: Tools, undo: UndoLog, hold: Hold) -> None:
     through = isinstance(operation, _LONG)
     with (
         doing(operation.describe()),
+        full.named_as_cause(tools.root, tools.written),  # now: an undo makes room again
         hold.let_through() if through else contextlib.nullcontext(),
     ):
         perform(operation, tools, undo)

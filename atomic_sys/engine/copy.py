@@ -8,13 +8,14 @@ its instances is judged itself.
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import Enum
 
 from atomic_sys.engine.judge import Judge, stored_form
 from atomic_sys.engine.pull import ImageAt
 from atomic_sys.engine.report import Report
 from atomic_sys.engine.transfers import Transfer
+from atomic_sys.frozen import frozen
 from atomic_sys.image.destination import Destination
 from atomic_sys.image.origin import RawManifest
 from atomic_sys.image.resolve import Document, expand, fetch, select
@@ -44,7 +45,7 @@ class Signatures(Enum):
     REMOVE = "remove"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Copy:
     """What to copy. `signatures` gives those of the manifest with this digest."""
 
@@ -55,7 +56,7 @@ class Copy:
     keep: Signatures
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Copied:
     """What was copied: the manifest or index that was named, and who accepted what."""
 
@@ -66,7 +67,7 @@ class Copied:
     signatures: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class _Accepted:
     """Manifests that may be copied, the one to be named last, and what is signed of them."""
 

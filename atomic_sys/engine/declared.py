@@ -1,15 +1,12 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The operations that an image asks for by what it declares: its health, its hooks, its state."""
 
-from dataclasses import dataclass
-
+from atomic_sys.frozen import frozen
 from atomic_sys.model.health import Health
 from atomic_sys.model.hooks import Hook
 
-HOOK_LIMIT = 300.0  # seconds that a hook may take
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Confirm:
     """See that the unit stays active for `settle` seconds, and that its health check succeeds."""
 
@@ -24,7 +21,7 @@ class Confirm:
         return f"wait {self.settle:g} seconds for {self.unit} to prove itself{check}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class RunHook:
     """Run a command of the image in its running container; `limit` is in seconds."""
 
@@ -32,14 +29,14 @@ class RunHook:
     container: str
     runtime: str
     command: tuple[str, ...]
-    limit: float = HOOK_LIMIT
+    limit: float
 
     def describe(self) -> str:
         command = " ".join(self.command)
         return f"run the {self.hook.value} hook in {self.container}: {command}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class RemoveState:
     """Remove what a container has left: `path` below the directory `base`, no link of it followed.
 

@@ -34,7 +34,11 @@ def _(operation: RunHook, _tools: Tools, _undo: UndoLog) -> None:
     except inside.Failed as error:
         for line in error.lines[-_LINES:]:
             log.note(f"  {operation.hook.value}: {line}")
-        raise HookFailed(f"the {operation.hook.value} hook failed: {error}") from error
+        slow = isinstance(error, inside.TookTooLong)
+        raise HookFailed(
+            f"the {operation.hook.value} hook failed: {error}",
+            hint="hook_timeout in /etc/atomic.conf grants more time" if slow else None,
+        ) from error
 
 
 @perform.register

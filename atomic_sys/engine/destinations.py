@@ -4,12 +4,12 @@
 import os
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from functools import partial
 from typing import assert_never
 
 from atomic_sys.engine.registry_signatures import RegistrySignatures
 from atomic_sys.errors import AtomicSysError, UsageError
+from atomic_sys.frozen import frozen
 from atomic_sys.image.credentials import CredentialLookup
 from atomic_sys.image.destination import Destination
 from atomic_sys.image.dir_destination import DirectoryDestination
@@ -41,7 +41,7 @@ from atomic_sys.trust.lookaside import LookasideConfig
 KnownRepositories = Callable[[Digest], Iterable[DockerReference]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Outside:
     """What it takes to reach a destination that is not on this machine."""
 

@@ -6,7 +6,6 @@ A changed file is kept, and where the new default differs from the old one it is
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from atomic_sys import log
 from atomic_sys.engine.host_files import (
@@ -24,12 +23,13 @@ from atomic_sys.engine.operations import (
     RemoveFile,
     ReplaceFile,
 )
+from atomic_sys.frozen import frozen
 from atomic_sys.model.record import Record
 
 NEW_SUFFIX = ".atomic-new"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class HostLook:
     """How files of the host are looked at: `checksum` is None where nothing is."""
 

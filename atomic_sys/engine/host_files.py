@@ -3,7 +3,6 @@
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from atomic_sys import log
@@ -17,6 +16,7 @@ from atomic_sys.engine.operations import (
 )
 from atomic_sys.engine.prepare import HOST_FILES
 from atomic_sys.errors import AtomicSysError
+from atomic_sys.frozen import frozen
 from atomic_sys.render import hostfiles
 from atomic_sys.render.hostfiles import EntryKind, HostFile
 from atomic_sys.render.render import Rendered
@@ -32,7 +32,7 @@ class HostFileConflict(AtomicSysError):
 HostOperation: TypeAlias = InstallHostFile | MakeHostDirectory | ReplaceFile | RemoveFile
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class HostFilePlan:
     """The operations, and what uninstalling must know.
 

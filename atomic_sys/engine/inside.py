@@ -32,10 +32,14 @@ class Failed(AtomicSysError):
         self.lines = lines
 
 
+class TookTooLong(Failed):
+    """It was killed when its time was over."""
+
+
 def execute(runtime: str, container: str, command: Sequence[str], limit: float) -> None:
     """Run the command in the container; return when it ended with 0. `limit` is in seconds.
 
-    Raises Failed otherwise. An interrupt ends the command too.
+    Raises Failed otherwise, TookTooLong when its time is over. An interrupt ends the command too.
     """
     tail = _Tail()
     with tempfile.TemporaryDirectory(prefix="atomic-exec.") as directory, held() as hold:
@@ -47,7 +51,7 @@ def execute(runtime: str, container: str, command: Sequence[str], limit: float) 
             finally:
                 _end(child, pid_file)
     if not in_time:
-        raise tail.failure(f"took longer than {limit:g} seconds")
+        raise tail.failure(f"took longer than {limit:g} seconds", TookTooLong)
     if child.returncode != 0:
         raise tail.failure(f"exit status {child.returncode}")
 
@@ -74,10 +78,10 @@ class _Tail:
     def add(self, piece: bytes) -> None:
         self._bytes = (self._bytes + piece)[-_KEPT:]
 
-    def failure(self, what: str) -> Failed:
+    def failure(self, what: str, kind: type[Failed] = Failed) -> Failed:
         text = self._bytes.decode("utf-8", "replace")
         lines = tuple(line.rstrip() for line in text.splitlines() if line.strip())
-        return Failed(f"{what}: {lines[-1]}" if lines else what, lines)
+        return kind(f"{what}: {lines[-1]}" if lines else what, lines)
 
 
 def _follow(child: subprocess.Popen[bytes], tail: _Tail, deadline: float) -> bool:

@@ -11,11 +11,11 @@ import os
 import shutil
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from atomic_sys.engine import journal_format
 from atomic_sys.engine.journal_format import Entry, Header, InvalidJournal, Recorded
 from atomic_sys.errors import AtomicSysError
+from atomic_sys.frozen import frozen
 from atomic_sys.fs.atomic import read_file, sync_file_system, write_all, write_file
 from atomic_sys.fs.directory import make_directories, open_directory, opened, remove_tree
 from atomic_sys.model.names import ContainerName
@@ -28,7 +28,7 @@ _LIMIT = 16 << 20  # bytes of a log
 _MODE = 0o700  # copies of files with secrets may be inside
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Backup:
     """A file that was copied: the copy's name in the journal, or a link's target, and the rest."""
 

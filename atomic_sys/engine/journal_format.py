@@ -9,13 +9,14 @@ import dataclasses
 import json
 import typing
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from typing import cast
 
 from atomic_sys.engine.operations import Reload, RemoveFile
 from atomic_sys.engine.undo import Removal, RestoreFile, Undo
 from atomic_sys.errors import AtomicSysError
+from atomic_sys.frozen import frozen
 from atomic_sys.model import strict_json
 from atomic_sys.model.strict_json import Json, as_array, as_object, as_string
 
@@ -35,7 +36,7 @@ class When(Enum):
     LAST = "last"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Header:
     """What is done to the container; with `finish`, these steps are done again after a crash."""
 
@@ -44,7 +45,7 @@ class Header:
     say: str | None = None  # a line that is API, for when it is taken back
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Entry:
     """A step to take back."""
 
@@ -52,7 +53,7 @@ class Entry:
     when: When = When.IN_TURN
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Recorded:
     """All of a journal."""
 

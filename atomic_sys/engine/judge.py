@@ -2,10 +2,10 @@
 """Policy, signatures and keys together: asked before a layer byte is fetched, and again later."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from atomic_sys.engine.attachments import TaggedOrigin, read_attachments
+from atomic_sys.frozen import frozen
 from atomic_sys.image.origin import Origin
 from atomic_sys.model.digest import Digest
 from atomic_sys.model.reference import DockerReference
@@ -33,7 +33,7 @@ class SigningOrigin(TaggedOrigin, Protocol):
         """Its list of them and where that is, or None where it keeps none."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Judge:
     """Today's policy, and where signatures and keys are found."""
 

@@ -9,10 +9,10 @@ import os
 import re
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from atomic_sys.engine.observe import deployed_names, observe
 from atomic_sys.errors import UsageError
+from atomic_sys.frozen import frozen
 from atomic_sys.fs.atomic import TEMPORARY_SUFFIX
 from atomic_sys.fs.directory import open_directory, remove_tree
 from atomic_sys.model.container_state import STATE_DIRECTORY
@@ -24,7 +24,7 @@ _LINK_TEST = "link-test"  # what locate.py makes for a moment, without a lock
 _OLD = 3600.0  # seconds after which nobody is at it any more
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Leftover:
     """A temporary name below a directory, as seen from inside the root."""
 

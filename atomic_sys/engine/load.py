@@ -2,10 +2,10 @@
 """The images of an archive, each as something that can be pulled."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from atomic_sys.engine.pull import ImageAt
 from atomic_sys.errors import AtomicSysError
+from atomic_sys.frozen import frozen
 from atomic_sys.image.archive import ArchiveFiles
 from atomic_sys.image.docker_archive import DockerArchiveOrigin, names_in
 from atomic_sys.image.layout import LayoutOrigin
@@ -14,7 +14,7 @@ from atomic_sys.model.source import DockerArchiveSource, LayoutArchiveSource
 from atomic_sys.trust.scopes import nameless_identity, path_identity
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class OpenArchive:
     """An archive that is open as `fd`; `path`, resolved, is what policy and messages call it."""
 

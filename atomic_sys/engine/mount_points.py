@@ -11,8 +11,8 @@ import errno
 import os
 import stat
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
+from atomic_sys.frozen import frozen
 from atomic_sys.fs.directory import component, open_in_root, opened
 from atomic_sys.model import strict_json
 from atomic_sys.model.layer import LayerPath
@@ -22,7 +22,7 @@ _PATH = os.O_PATH | os.O_CLOEXEC
 _NEW = os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Target:
     """A path in the container that is to be there; `source` is what is bound to it, if that is."""
 
@@ -30,7 +30,7 @@ class Target:
     source: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Place:
     """Where a target is, links resolved inside the root file system; `made` says that it is there.
 

@@ -14,9 +14,9 @@ import os
 import secrets
 import stat
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 
 from atomic_sys.errors import AtomicSysError
+from atomic_sys.frozen import frozen
 from atomic_sys.fs import mount as kernel
 from atomic_sys.fs.atomic import read_file, write_file
 from atomic_sys.fs.directory import open_root, opened, remove_tree
@@ -32,7 +32,7 @@ _UNFIT = ",:\\"  # which separate the options of an overlay, and its layers
 _DELETED = "//deleted"  # what mountinfo appends to the root of a mount whose directory is gone
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Wanted:
     """What to mount.
 
@@ -45,7 +45,7 @@ class Wanted:
     writable: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class _Record:
     """How the mount is known again: where it is, its source, or the end of its root's path."""
 

@@ -9,9 +9,10 @@ import os
 import re
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from atomic_sys.errors import AtomicSysError, NotFound
+from atomic_sys.frozen import frozen
 from atomic_sys.fs.atomic import read_file
 from atomic_sys.fs.directory import exists, open_directory, read_link
 from atomic_sys.model.container_state import STATE_DIRECTORY, STATE_LIMIT, ContainerState
@@ -25,7 +26,7 @@ ROOTFS = "rootfs"  # in a deployment: the directory of its files, or a link to o
 _CONFIG_LIMIT = 4 << 20  # bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Installed:
     """A container of this host.
 
@@ -40,7 +41,7 @@ class Installed:
     problem: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class NameState:
     """What occupies a name: the facts that an installation depends on."""
 
@@ -57,6 +58,14 @@ class NameState:
     def free_number(self) -> int:
         """The lowest number that nothing has."""
         return next(n for n in range(len(self.taken) + 1) if n not in self.taken)
+
+
+class _Place(NamedTuple):
+    """A container's name, and the path of its deployment as seen from inside the root."""
+
+    name: ContainerName
+    path: str
+    preinstalled: bool
 
 
 @contextlib.contextmanager
@@ -111,7 +120,7 @@ def find(root: int, paths: Paths, name: ContainerName) -> Installed | None:
         target = None if fd is None else read_link(fd, name.value)
     if target is None and not exists_in(root, paths.preinstalled, name.value):
         return None
-    return _installed(root, paths, name, target)
+    return _read(root, _place(paths, name, target))
 
 
 def require(root: int, paths: Paths, name: ContainerName) -> Installed:
@@ -127,28 +136,43 @@ def require(root: int, paths: Paths, name: ContainerName) -> Installed:
 
 def installed(root: int, paths: Paths) -> tuple[Installed, ...]:
     """All containers of the host, sorted by name. Raises OSError."""
-    names: set[str] = set()
-    links: dict[str, str] = {}
-    with _directory(root, paths.checkouts) as fd:
-        if fd is not None:
-            found_links = ((n, read_link(fd, n)) for n in os.listdir(fd))
-            links = {name: target for name, target in found_links if target is not None}
+    return tuple(_read(root, place) for place in _places(root, paths))
+
+
+def installed_with(root: int, paths: Paths, file: str) -> tuple[tuple[Installed, bytes], ...]:
+    """The same, each with a file of its deployment, which is empty where it cannot be read."""
+    return tuple(_look(root, place, file) for place in _places(root, paths))
+
+
+def _places(root: int, paths: Paths) -> list[_Place]:
+    """Where the containers of the host are, sorted by name."""
+    links = _links(root, paths.checkouts)
     with _directory(root, paths.preinstalled) as fd:
-        if fd is not None:
-            names.update(n for n in os.listdir(fd) if _is_directory(fd, n))
+        listed = () if fd is None else os.listdir(fd)
+        names = {name for name in listed if fd is not None and _is_directory(fd, name)}
     found = []
     for text in sorted(names | links.keys()):
         with contextlib.suppress(AtomicSysError):  # a name that no container can have is not ours
-            name = ContainerName.parse(text)
-            found.append(_installed(root, paths, name, links.get(text)))
-    return tuple(found)
+            found.append(_place(paths, ContainerName.parse(text), links.get(text)))
+    return found
 
 
-def _installed(root: int, paths: Paths, name: ContainerName, target: str | None) -> Installed:
-    """The container that the link leads to; without one it came with the distribution."""
+def _links(root: int, path: str) -> dict[str, str]:
+    """The symbolic links in a directory, and where they lead; none where it is missing."""
+    with _directory(root, path) as fd:
+        if fd is None:
+            return {}
+        with os.scandir(fd) as entries:
+            names = [entry.name for entry in entries if entry.is_symlink()]
+        found = ((name, read_link(fd, name)) for name in names)
+        return {name: target for name, target in found if target is not None}
+
+
+def _place(paths: Paths, name: ContainerName, target: str | None) -> _Place:
+    """Where the link leads to; a container without one came with the distribution."""
     if target is not None:
-        return _read(root, name, os.path.join(paths.checkouts, target), preinstalled=False)
-    return _read(root, name, f"{paths.preinstalled}/{name}", preinstalled=True)
+        return _Place(name, os.path.join(paths.checkouts, target), preinstalled=False)
+    return _Place(name, f"{paths.preinstalled}/{name}", preinstalled=True)
 
 
 def _is_directory(fd: int, name: str) -> bool:
@@ -159,20 +183,34 @@ def _is_directory(fd: int, name: str) -> bool:
     return stat.S_ISDIR(info.st_mode)
 
 
-def _read(root: int, name: ContainerName, path: str, *, preinstalled: bool) -> Installed:
-    record, problem = None, None
+def _read(root: int, place: _Place) -> Installed:
+    found, _ = _look(root, place)
+    return found
+
+
+def _look(root: int, place: _Place, file: str | None = None) -> tuple[Installed, bytes]:
+    """The container, and this file of its deployment."""
+    record, problem, content = None, None, b""
     try:
-        with _directory(root, path) as fd:
+        with _directory(root, place.path) as fd:
             document = None if fd is None else read_file(fd, RECORD_NAME, RECORD_LIMIT)
+            if fd is not None and file is not None:
+                with contextlib.suppress(OSError):
+                    content = read_file(fd, file, _CONFIG_LIMIT) or b""
         if document is None:
-            problem = f"{path}/{RECORD_NAME} is missing"
+            problem = f"{place.path}/{RECORD_NAME} is missing"
         else:
-            record = Record.from_json(document, f"{path}/{RECORD_NAME}")
+            record = Record.from_json(document, f"{place.path}/{RECORD_NAME}")
     except (AtomicSysError, OSError) as error:
         problem = str(error)
-    return Installed(
-        name=name, deployment=path, preinstalled=preinstalled, record=record, problem=problem
+    found = Installed(
+        name=place.name,
+        deployment=place.path,
+        preinstalled=place.preinstalled,
+        record=record,
+        problem=problem,
     )
+    return found, content
 
 
 def deployed_names(root: int, paths: Paths) -> tuple[ContainerName, ...]:
@@ -220,7 +258,7 @@ def number_of(installed: Installed) -> int | None:
 
 def read_deployment(root: int, paths: Paths, name: ContainerName, number: int) -> Installed:
     """A deployment of the container that may not be the current one. Raises OSError."""
-    return _read(root, name, f"{paths.checkouts}/{name}.{number}", preinstalled=False)
+    return _read(root, _Place(name, f"{paths.checkouts}/{name}.{number}", preinstalled=False))
 
 
 def all_deployments(root: int, paths: Paths, container: Installed) -> tuple[Installed, ...]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
 from atomic_sys.engine.declared import Confirm, RemoveState, RunHook
+from atomic_sys.frozen import frozen
 
 
 class Step(Protocol):
@@ -18,7 +19,7 @@ class Step(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class MakeDirectory:
     """Make a directory that must not be there."""
 
@@ -30,7 +31,7 @@ class MakeDirectory:
         return f"make the directory {self.directory}/{self.name}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class CheckOut:
     """Link the image's root file system to a new directory.
 
@@ -47,7 +48,7 @@ class CheckOut:
         return f"check out {self.image} to {self.directory}/{self.name}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class WriteFile:
     """Put a file in place that must not be there; missing parents are made.
 
@@ -69,7 +70,7 @@ class WriteFile:
         return f"write {self.path} ({len(self.content)} bytes)"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class ReplaceFile:
     """Put a file in place of the one that is there, if there is one; `before` is its content.
 
@@ -86,7 +87,7 @@ class ReplaceFile:
         return f"replace {self.path}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class InstallHostFile:
     """Copy a file or link of the image's /exports/hostfs to the host, where there is none.
 
@@ -102,7 +103,7 @@ class InstallHostFile:
         return f"install the host file {self.path}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class MakeHostDirectory:
     """Make a directory of the image's /exports/hostfs on the host, where there is none."""
 
@@ -113,7 +114,7 @@ class MakeHostDirectory:
         return f"make the host directory {self.path}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Protect:
     """Protect a deployment's root file system from accidental writes; goes with the deployment."""
 
@@ -123,7 +124,7 @@ class Protect:
         return f"protect {self.directory}/rootfs by a read-only mount"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class SyncFileSystem:
     """Wait until all of the new deployment is on the disk."""
 
@@ -133,7 +134,7 @@ class SyncFileSystem:
         return f"sync the file system of {self.directory}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class SwapLink:
     """Point a link elsewhere; that of the container's name is the commit point."""
 
@@ -153,7 +154,7 @@ class Reload:
         return "reload systemd"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class CreateTmpfiles:
     """Make what a tmpfiles.d file lists; `paths` are those that were not there."""
 
@@ -164,7 +165,7 @@ class CreateTmpfiles:
         return f"create what {self.path} lists"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class RemoveTmpfiles:
     """Remove what a tmpfiles.d file lists for removal."""
 
@@ -174,7 +175,7 @@ class RemoveTmpfiles:
         return f"remove what {self.path} lists for removal"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Enable:
     """Hook the unit into the boot."""
 
@@ -184,7 +185,7 @@ class Enable:
         return f"enable {self.unit}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Disable:
     """Take the unit out of the boot."""
 
@@ -194,7 +195,7 @@ class Disable:
         return f"disable {self.unit}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Start:
     """Start the unit and what it requires, and wait until it is active."""
 
@@ -206,7 +207,7 @@ class Start:
         return f"start {self.unit} and wait until it is active"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Stop:
     """Stop the unit, and remove what the runtime may still hold of it.
 
@@ -222,7 +223,7 @@ class Stop:
         return f"stop {self.unit}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Reenable:
     """Hook the unit into the boot anew, as its [Install] section now says."""
 
@@ -232,7 +233,7 @@ class Reenable:
         return f"enable {self.unit} anew"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class StartDependents:
     """Start the units that ran before, and that stopping the container stopped too."""
 
@@ -242,7 +243,7 @@ class StartDependents:
         return f"start {', '.join(self.units)}, which ran before"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class RemoveFile:
     """Remove a file or link; when `sha256` is given, only while the content is still that."""
 
@@ -253,7 +254,7 @@ class RemoveFile:
         return f"remove {self.path}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class RemoveEmptyDirectory:
     """Remove a directory that was made for the container, if nothing else has come to it."""
 
@@ -263,7 +264,7 @@ class RemoveEmptyDirectory:
         return f"remove {self.path} if it is empty"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class RemoveTree:
     """Remove a deployment: a directory. Anything else of this name is somebody else's."""
 

@@ -6,7 +6,6 @@ since systemd reads them only when it is told to.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from atomic_sys.engine import kept_files
@@ -35,6 +34,7 @@ from atomic_sys.engine.operations import (
 )
 from atomic_sys.engine.rendered_files import CONFIG_NAME, RenderedFile, rendered_files
 from atomic_sys.engine.undo import Removal
+from atomic_sys.frozen import frozen
 from atomic_sys.model.container_state import STATE_DIRECTORY
 from atomic_sys.model.names import ContainerName
 from atomic_sys.model.record import RECORD_NAME, Record
@@ -49,7 +49,7 @@ def _nothing(_name: str) -> bytes:
     return b""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Wanted:
     """A deployment that is to be installed; `rootfs` is the path of its files elsewhere."""
 

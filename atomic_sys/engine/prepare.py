@@ -3,8 +3,8 @@
 
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from atomic_sys.frozen import frozen
 from atomic_sys.model import image_config
 from atomic_sys.model.names import ContainerName
 from atomic_sys.render.config import Root
@@ -23,7 +23,7 @@ CONTENT_NEEDED = (*(f"/exports/{name}" for name in LIMITS), HOST_FILES, *_ACCOUN
 _ACCOUNTS_LIMIT = 4 << 20  # bytes of the image's /etc/passwd or /etc/group
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class HostView:
     """The host as templates see it, and the templates for images that bring none."""
 
@@ -31,7 +31,7 @@ class HostView:
     templates: DefaultTemplates
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Deployment:
     """What a deployment is made of: its name, its directory, and the values the user chose.
 

@@ -1,16 +1,15 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Pull an image: fetch its manifest once, judge those bytes, import those layers, name it last."""
 
-import errno
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from atomic_sys import log
 from atomic_sys.engine.judge import Judge, from_store, stored_form
 from atomic_sys.engine.report import Report
-from atomic_sys.errors import Damaged, NotFound
+from atomic_sys.errors import Damaged, NoSpace, NotFound, is_no_space
+from atomic_sys.frozen import frozen
 from atomic_sys.image.origin import Origin
 from atomic_sys.image.resolve import ResolvedImage, resolve
 from atomic_sys.model import image_config
@@ -23,7 +22,6 @@ from atomic_sys.model.reference import ImageName
 from atomic_sys.model.stream import TooLarge
 from atomic_sys.store import space
 from atomic_sys.store.images import ImageToStore, StoredImage
-from atomic_sys.store.space import NoSpace
 from atomic_sys.store.store import Store
 from atomic_sys.trust.scopes import ImageIdentity
 from atomic_sys.trust.verdict import Verdict
@@ -32,7 +30,7 @@ if TYPE_CHECKING:  # needed only where there is something to fetch
     from atomic_sys.engine.layers import WantedLayer
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class ImageAt:
     """An image and the way to it.
 
@@ -49,7 +47,7 @@ class ImageAt:
     limits: LayerLimits = DEFAULT_LIMITS
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Pulled:
     """An image that is in the store and was accepted; `changed` says whether it was not before."""
 
@@ -71,7 +69,7 @@ def pull(at: ImageAt, platform: Platform, store: Store, judge: Judge, report: Re
         space.give_back(store.repository)
         raise
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if not is_no_space(error):
             raise
         space.give_back(store.repository)
         raise NoSpace(f"the store's file system is full: {error.strerror}") from error
@@ -95,7 +93,7 @@ def _pull(at: ImageAt, platform: Platform, store: Store, judge: Judge, report: R
     return Pulled(image=image, verdict=accepted.verdict, changed=True)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Accepted:
     """An image at its source that the policy accepts, with the signatures that were judged."""
 

@@ -12,7 +12,6 @@ import os
 import shlex
 import stat
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from atomic_sys import log
@@ -21,6 +20,7 @@ from atomic_sys.engine.mount_points import Place
 from atomic_sys.engine.observe import ROOTFS, all_deployments, installed, rootfs_path
 from atomic_sys.engine.prepare import CONTENT_NEEDED
 from atomic_sys.errors import AtomicSysError, Damaged
+from atomic_sys.frozen import frozen
 from atomic_sys.fs.directory import open_directory, open_in_root
 from atomic_sys.paths import Paths
 from atomic_sys.store.compare import Comparison, Difference
@@ -41,7 +41,7 @@ class OtherFiles(Damaged):
     """A root file system that is not that of the image."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class RemoteRootfs:
     """Where it is: as the user said it, and without any link, as the runtime wants it.
 
@@ -52,7 +52,7 @@ class RemoteRootfs:
     path: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class RemoteFiles:
     """The root file systems elsewhere, below one root directory."""
 

@@ -2,15 +2,15 @@
 """The files of a deployment that are rendered: config.json, the unit and the tmpfiles. Pure."""
 
 import hashlib
-from dataclasses import dataclass
 
+from atomic_sys.frozen import frozen
 from atomic_sys.render.render import Rendered
 
 CONFIG_NAME = "config.json"
 SECRET_MODE = 0o600  # of a file with values that are not to be shown
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class RenderedFile:
     """Its content, and the mode that it has in the deployment."""
 

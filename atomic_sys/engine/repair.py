@@ -8,13 +8,13 @@ left as it is: a damaged object goes only when a whole one can be had.
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 
 from atomic_sys.engine.judge import Judge, stored_form
 from atomic_sys.engine.layers import WantedLayer, import_layers
 from atomic_sys.engine.pull import ImageAt, fetch_config
 from atomic_sys.engine.report import Report
 from atomic_sys.errors import AtomicSysError, Damaged, doing
+from atomic_sys.frozen import frozen
 from atomic_sys.image.origin import Origin
 from atomic_sys.model import image_config
 from atomic_sys.model import manifest as documents
@@ -41,7 +41,7 @@ from atomic_sys.store.outlines import Outlines
 from atomic_sys.store.store import Store
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Repair:
     """What an image needs: which of its layers, and whether its own commits."""
 
@@ -94,7 +94,7 @@ def plan_repairs(
             yield Repair(image=image, refs=refs, doomed=doomed, outlined=True)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Repairer:
     """Repairs images; `locate` finds the way to where an image came from."""
 

@@ -6,10 +6,10 @@ instances: hosts judge the instance that they use, other tools may judge the ind
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Protocol
 
 from atomic_sys.engine.signature_places import SignaturePlaces, SignedManifest
+from atomic_sys.frozen import frozen
 from atomic_sys.image.origin import Origin
 from atomic_sys.image.resolve import resolve
 from atomic_sys.model import manifest as documents
@@ -36,7 +36,7 @@ class AttachmentSigner(Protocol):
         """The attachment with the signature of this content. Raises AtomicSysError."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Signing:
     """Who signs, and under which name.
 

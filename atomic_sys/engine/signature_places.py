@@ -7,11 +7,11 @@ simple ones to a directory if the user names one; those of a `dir:` image into i
 
 import urllib.parse
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 from atomic_sys.engine.pull import ImageAt
 from atomic_sys.engine.registry_signatures import RegistrySignatures
 from atomic_sys.errors import UsageError
+from atomic_sys.frozen import frozen
 from atomic_sys.image.dir_image import DirectoryOrigin
 from atomic_sys.log import warn
 from atomic_sys.model.digest import Digest
@@ -20,7 +20,7 @@ from atomic_sys.trust.framing import SignatureBlob, SigstoreAttachment, SimpleSi
 from atomic_sys.trust.signature_files import write_beside, write_lookaside
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class SignedManifest:
     """A manifest that was signed; an instance is one that an index led to."""
 
@@ -28,7 +28,7 @@ class SignedManifest:
     is_instance: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class SignaturePlaces:
     """The places for the signatures of one image.
 

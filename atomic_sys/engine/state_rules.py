@@ -7,9 +7,9 @@ there stays. Sources: the contract, sections 1 and 4 (`--purge`, `state`); hier(
 """
 
 import posixpath
-from dataclasses import dataclass
 
 from atomic_sys.engine.declared import RemoveState
+from atomic_sys.frozen import frozen
 
 BASES = ("/var/lib", "/var/cache", "/var/log", "/var/spool", "/srv")
 # What is never anybody's state, also where a user has set STATE_DIRECTORY to a directory above.
@@ -26,7 +26,7 @@ _RESERVED = frozenset((
 ))  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class StatePath:
     """A path that the image declares, below `base`; `kept` is why it stays, None when it goes."""
 
@@ -39,7 +39,7 @@ class StatePath:
         return RemoveState(base=self.base, path=self.path[len(self.base) + 1 :])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Owned:
     """The state and the mounts of another container."""
 
@@ -48,7 +48,7 @@ class Owned:
     mounted: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Facts:
     """What a declaration is judged by.
 

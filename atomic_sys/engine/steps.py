@@ -6,7 +6,6 @@ Each operation records its undo before the deed, so that a deed that was cut sho
 
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from functools import singledispatch
 
 from atomic_sys import log
@@ -15,16 +14,18 @@ from atomic_sys.engine.journal_format import Entry, When, steps_back
 from atomic_sys.engine.operations import RemoveFile, RemoveTree, Step
 from atomic_sys.engine.undo import RestoreFile, Undo
 from atomic_sys.errors import AtomicSysError, reason_of
+from atomic_sys.frozen import frozen
 from atomic_sys.systemd.manager import Manager
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Tools:
     """What operations work with.
 
     `root` is the descriptor of the root directory and `root_path` its path; `check_out` links the
     root file system of a commit to a new directory `(commit, directory fd, name)`; `protect`
-    protects that of the deployment at a path; `backup` opens a copy of the journal; `say` is for
+    protects that of the deployment at a path; `written` are paths on all file systems where
+    operations, and what they start, need room; `backup` opens a copy of the journal; `say` is for
     lines that are API.
     """
 
@@ -36,6 +37,7 @@ class Tools:
     backup: Callable[[str], AbstractContextManager[int]]
     say: Callable[[str], None]
     start_timeout: float
+    written: tuple[str, ...] = ()
 
 
 class UndoLog:

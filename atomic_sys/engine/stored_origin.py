@@ -7,9 +7,9 @@ the source that the image was pulled from. `layer` is the way to one, whatever i
 
 import contextlib
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
 
 from atomic_sys.errors import AtomicSysError, NotFound
+from atomic_sys.frozen import frozen
 from atomic_sys.image.origin import RawManifest
 from atomic_sys.model.digest import Digest
 from atomic_sys.model.manifest import Descriptor
@@ -24,7 +24,7 @@ class LayerGone(AtomicSysError):
     """A layer blob that neither the store nor the image's source can give."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class StoredOrigin:
     """The image; safe for threads as long as `layer` is."""
 

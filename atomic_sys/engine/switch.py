@@ -5,7 +5,6 @@ Files first, then the running service: it goes on undisturbed until everything i
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from atomic_sys.engine.declared import Confirm
 from atomic_sys.engine.host_files import HostFilePlan
@@ -25,13 +24,14 @@ from atomic_sys.engine.operations import (
 )
 from atomic_sys.engine.plan import deployment_path, made_by_tmpfiles
 from atomic_sys.engine.rendered_files import SECRET_MODE
+from atomic_sys.frozen import frozen
 from atomic_sys.model.container_state import STATE_DIRECTORY, ContainerState
 from atomic_sys.model.names import ContainerName
 from atomic_sys.model.record import Record
 from atomic_sys.paths import Paths
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Texts:
     """Unit and tmpfiles of a container; None for one that it does not have."""
 
@@ -39,7 +39,7 @@ class Texts:
     tmpfiles: bytes | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Switch:
     """What is to be changed; `now` are the texts on the host, `next` those that are wanted.
 

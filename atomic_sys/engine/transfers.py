@@ -5,10 +5,11 @@ import contextlib
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from atomic_sys.engine.report import Report
 from atomic_sys.errors import AtomicSysError, doing
+from atomic_sys.frozen import frozen
 from atomic_sys.image.destination import Destination
 from atomic_sys.image.http_response import NetworkError, Temporary
 from atomic_sys.image.origin import Origin
@@ -22,7 +23,7 @@ class _Stopped(AtomicSysError):
     """Another blob failed; this one is of no use any more."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Transfer:
     """From where, to where, who is told, and how long a destination may take to recover."""
 

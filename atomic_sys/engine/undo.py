@@ -5,7 +5,6 @@ Each can be performed any number of times, and also when what it takes back was 
 it is recorded before the deed. What came from somebody else since then stays.
 """
 
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from atomic_sys.engine.declared import RemoveState
@@ -20,9 +19,10 @@ from atomic_sys.engine.operations import (
     Stop,
     SwapLink,
 )
+from atomic_sys.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class RemoveLink:
     """Remove a link while it leads to where we let it lead."""
 
@@ -34,7 +34,7 @@ class RemoveLink:
         return f"remove {self.directory}/{self.name}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class RemoveCreated:
     """Remove what a tmpfiles.d file made: it was not there before, so nothing older is lost."""
 
@@ -44,7 +44,7 @@ class RemoveCreated:
         return f"remove {self.path}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class RestoreFile:
     """Put a file back as it was: `backup` is its copy in the journal, `target` that of a link."""
 
@@ -59,7 +59,7 @@ class RestoreFile:
         return f"restore {self.path}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class StartAgain:
     """Start the units that ran before, each with what it needs; the first is the container's."""
 

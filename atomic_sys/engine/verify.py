@@ -9,7 +9,6 @@ import contextlib
 import hashlib
 import os
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
 
 from atomic_sys import log
 from atomic_sys.engine import mount_points, own_files, protection
@@ -21,6 +20,7 @@ from atomic_sys.engine.prepare import HOST_FILES
 from atomic_sys.engine.remote_rootfs import RemoteFiles
 from atomic_sys.engine.rendered_files import RenderedFile
 from atomic_sys.errors import AtomicSysError, doing
+from atomic_sys.frozen import frozen
 from atomic_sys.fs.atomic import temporary_name, write_file
 from atomic_sys.fs.directory import exists, make_directories, open_directory
 from atomic_sys.model.digest import Digest
@@ -33,7 +33,7 @@ from atomic_sys.store.store import Store
 from atomic_sys.store.view import Tree, TreeEntry
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Finding:
     """A path on the host that is not as it was installed, and what became of it."""
 
@@ -59,7 +59,7 @@ def deployed_tree(store: Store, record: Record) -> Tree:
     return store.rootfs("", digest)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Verifier:
     """Verifies deployments below one root directory; `render` renders their files once more."""
 

@@ -7,6 +7,7 @@ a dot and ends with `.tmp`. Sources: open(2) O_TMPFILE, rename(2), syncfs(2).
 
 import contextlib
 import ctypes
+import errno
 import os
 import re
 from collections.abc import Iterable, Iterator
@@ -15,6 +16,7 @@ from atomic_sys.fs.directory import component
 
 TEMPORARY_SUFFIX = ".tmp"
 _RENAME_NOREPLACE = 1
+_PIECE = 64 << 10  # bytes that are read at once
 
 
 def temporary_name(name: str) -> str:
@@ -137,11 +139,16 @@ def read_file(dfd: int, name: str, limit: int) -> bytes | None:
         fd = os.open(component(name), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW, dir_fd=dfd)
     except FileNotFoundError:
         return None
-    with os.fdopen(fd, "rb") as stream:
-        content = stream.read(limit + 1)
-    if len(content) > limit:
-        raise OSError(27, f"larger than {limit} bytes", name)
-    return content
+    try:
+        pieces, left = [], limit + 1
+        while piece := os.read(fd, min(left, _PIECE)):  # a file object would cost twice as much
+            pieces.append(piece)
+            left -= len(piece)
+    finally:
+        os.close(fd)
+    if left == 0:
+        raise OSError(errno.EFBIG, f"larger than {limit} bytes", name)
+    return b"".join(pieces)
 
 
 def swap_symlink(dfd: int, name: str, target: str) -> None:

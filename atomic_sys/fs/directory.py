@@ -9,7 +9,6 @@ import ctypes
 import errno
 import functools
 import os
-import secrets
 import stat
 from collections.abc import Iterator
 
@@ -161,7 +160,7 @@ def _empty(top: int, dfd: int, depth: int) -> bool:
             os.unlink(name, dir_fd=dfd)
             continue
         if depth == 0:
-            os.rename(name, f".{secrets.token_hex(8)}", src_dir_fd=dfd, dst_dir_fd=top)
+            os.rename(name, f".{os.urandom(8).hex()}", src_dir_fd=dfd, dst_dir_fd=top)
             moved = True
             continue
         with opened(dfd, name) as below:

@@ -10,8 +10,9 @@ import ctypes
 import os
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from enum import IntFlag
+
+from atomic_sys.frozen import frozen
 
 # The same numbers on every architecture but alpha; glibc has wrappers since 2.36 only.
 _SYS_OPEN_TREE = 428
@@ -44,7 +45,7 @@ class MountAttribute(IntFlag):
     NO_PROGRAMS = 0x08
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Mount:
     """A mount of a process: `root` is the directory of its file system that is seen at `target`."""
 

@@ -8,10 +8,11 @@ import os
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import NoReturn
 
 from atomic_sys.errors import AtomicSysError
+from atomic_sys.frozen import frozen
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _STDERR_TAIL = 1024  # bytes of a child's stderr that an error quotes
@@ -22,7 +23,7 @@ class CommandFailed(AtomicSysError):
     """A program could not be run, took too long, or said no."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Completed:
     """What a program that ended left behind."""
 
@@ -43,7 +44,7 @@ class Completed:
         raise CommandFailed(f"{self.argv[0]} failed: {reason}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Command:
     """A program to run: `environment` comes on top of a minimal one, `pass_fds` stay open in it."""
 

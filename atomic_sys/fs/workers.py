@@ -18,6 +18,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Generic, NoReturn, TypeVar
 
 from atomic_sys.errors import AtomicSysError
+from atomic_sys.frozen import frozen
 
 if TYPE_CHECKING:  # only for its types: the import takes 20 ms
     from multiprocessing.connection import Connection
@@ -29,16 +30,18 @@ _GRACE = 5.0  # seconds that a process has to end before it is killed
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Job(Generic[_Result]):
     """`run` is called in the new process; `telling` is entered in this one as long as that works.
 
-    What it gives is called with what the job tells, and `done` with the job's result.
+    What it gives is called with what the job tells, and `done` with the job's result. `nice` is
+    how much less of a processor it gets than others, nice(2).
     """
 
     run: Callable[[Tell], _Result]
     telling: AbstractContextManager[Tell]
     done: Callable[[_Result], None]
+    nice: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +50,7 @@ class _End(Generic[_Result]):
     error: BaseException | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class _Running(Generic[_Result]):
     process: "ForkProcess"
     job: Job[_Result]
@@ -100,7 +103,7 @@ def _start(job: Job[_Result], running: "dict[Connection, _Running[_Result]]") ->
             closing.callback(ours.close)
             with theirs:
                 told = closing.enter_context(job.telling)
-                process = context.Process(target=_work, args=(job.run, theirs, (ours, *running)))
+                process = context.Process(target=_work, args=(job, theirs, (ours, *running)))
                 process.start()
             running[ours] = _Running(process=process, job=job, told=told, closing=closing.pop_all())
     finally:
@@ -132,9 +135,7 @@ def _leave(_signal: int, _frame: FrameType | None) -> NoReturn:
     raise SystemExit(1)
 
 
-def _work(
-    run: Callable[[Tell], _Result], pipe: "Connection", inherited: "Sequence[Connection]"
-) -> None:
+def _work(job: Job[_Result], pipe: "Connection", inherited: "Sequence[Connection]") -> None:
     """What the new process does. Its parent takes care of the user's interrupts."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
@@ -142,6 +143,7 @@ def _work(
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
     for connection in inherited:  # else nobody would notice that our parent is gone
         connection.close()
+    os.nice(job.nice)
     lock = threading.Lock()  # what a job tells may come from a thread of its
 
     def tell(size: int) -> None:
@@ -150,7 +152,7 @@ def _work(
 
     end: _End[_Result]
     try:
-        end = _End((run(tell),))
+        end = _End((job.run(tell),))
     except BaseException as error:  # noqa: BLE001 - it is raised again in the parent
         end = _End((), error)
     with lock, contextlib.suppress(BrokenPipeError):

@@ -11,9 +11,10 @@ import re
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from urllib.parse import urlencode, urlsplit
 
+from atomic_sys.frozen import frozen
 from atomic_sys.image.auth_file import Credentials, IdentityToken, Password, encoded
 from atomic_sys.image.challenge import Challenge, missing_scope, parse_challenges
 from atomic_sys.image.http import Http, Request
@@ -33,7 +34,7 @@ class AccessDenied(NetworkError):
     """The registry wants somebody else."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Server:
     """A registry's `SCHEME://HOST[:PORT]`, once it is known how it can be reached."""
 
@@ -46,7 +47,7 @@ class Server:
         return urlsplit(self.url).netloc
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class _Token:
     value: str = field(repr=False)
     expires: float

@@ -14,6 +14,7 @@ from enum import Enum
 from typing import TypeAlias
 
 from atomic_sys.errors import AtomicSysError, UsageError
+from atomic_sys.frozen import frozen
 from atomic_sys.model import strict_json
 from atomic_sys.model.strict_json import Json, as_object, as_string, as_string_map
 
@@ -34,7 +35,7 @@ class Layout(Enum):
     LEGACY = "at the top, by host only"  # ~/.dockercfg
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Password:
     """A user and the password."""
 
@@ -52,7 +53,7 @@ class IdentityToken:
 Credentials: TypeAlias = Password | IdentityToken
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class AuthFile:
     """One file: secrets by key, the helper of each host, and the helper for all others."""
 

@@ -6,15 +6,15 @@ Source: containers-certs.d(5). The first directory that has the exact `HOST[:POR
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
 
+from atomic_sys.frozen import frozen
 from atomic_sys.image.http_response import NetworkError
 from atomic_sys.log import debug
 
 _HUB = {"registry-1.docker.io": "docker.io"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Certificates:
     """Paths of PEM files: authorities beside the system's, and (certificate, key) of a client."""
 

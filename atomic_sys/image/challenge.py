@@ -6,7 +6,8 @@ Sources: RFC 9110 section 11, distribution's "Token Scope Documentation" for the
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+
+from atomic_sys.frozen import frozen
 
 _HEADER_LIMIT = 8192  # characters of a WWW-Authenticate header that are looked at
 _PARAMETER = re.compile(r'\s*,?\s*([A-Za-z0-9_-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))')
@@ -14,7 +15,7 @@ _SCHEME = re.compile(r"\s*,?\s*([A-Za-z][A-Za-z0-9_-]*)(?:\s+|\s*$|(?=,))")
 _SCOPE = re.compile(r"[a-z]+(?:\([a-z]+\))?:[A-Za-z0-9._:/-]{1,400}:[a-z*]+(?:,[a-z*]+)*")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Challenge:
     """One way in that the server offers; scheme and parameter names are in lower case."""
 

@@ -8,8 +8,8 @@ repository is used. A file that the user names stands alone. Nothing is read bef
 import os
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from atomic_sys.frozen import frozen
 from atomic_sys.fs.process import Command
 from atomic_sys.image import auth_file
 from atomic_sys.image.auth_file import (
@@ -28,7 +28,7 @@ _HELPER_PREFIX = "docker-credential-"
 _NOT_FOUND = b"credentials not found"  # the words are the helper protocol
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Candidate:
     """A file where credentials may be, and how it is arranged."""
 

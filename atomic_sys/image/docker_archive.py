@@ -11,9 +11,9 @@ Source: moby image/spec v1.2, "Combined Image JSON + Filesystem Changeset Format
 import json
 import threading
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass
 
 from atomic_sys.errors import AtomicSysError
+from atomic_sys.frozen import frozen
 from atomic_sys.image.archive import ArchiveFiles
 from atomic_sys.image.decompress import decompressed, is_compressed
 from atomic_sys.image.files import CHUNK, chunks_of
@@ -38,7 +38,7 @@ class InvalidDockerArchive(AtomicSysError):
     """An archive that holds no image, or not the one that was asked for."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class _Entry:
     """An image of the archive's manifest.json: names of members, and of the image."""
 
@@ -47,7 +47,7 @@ class _Entry:
     tags: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class _Opened:
     """The image, as far as it has been read: its manifest, its config, and where its layers are."""
 

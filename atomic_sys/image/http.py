@@ -13,12 +13,13 @@ import re
 import socket
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 
 from atomic_sys import __version__
+from atomic_sys.frozen import frozen
 from atomic_sys.image.certificates import Certificates
 from atomic_sys.image.http_response import NetworkError, Response, Temporary, one_line
 from atomic_sys.image.tls import Tls, new_session
@@ -54,7 +55,7 @@ class Method(Enum):
     DELETE = "DELETE"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Stream:
     """A body of `size` bytes that comes in chunks and can be sent once."""
 
@@ -62,7 +63,7 @@ class Stream:
     size: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Request:
     """What to do; a form is POSTed, and nothing is redirected with it.
 

@@ -6,15 +6,16 @@ goes on with those bytes and their digest. Any number of threads may ask at once
 """
 
 from collections.abc import Generator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Protocol
 
+from atomic_sys.frozen import frozen
 from atomic_sys.model.digest import Digest
 from atomic_sys.model.manifest import Descriptor
 from atomic_sys.model.stream import ContentMismatch
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class RawManifest:
     """A manifest or index as the source gave it: these bytes are what was signed.
 

@@ -8,10 +8,11 @@ Unknown keys are ignored, as the format wants it; a key of the wrong type is an 
 import os
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from typing import assert_never
 
+from atomic_sys.frozen import frozen
 from atomic_sys.image import short_names
 from atomic_sys.image.short_names import ShortNameMode, ShortNames
 from atomic_sys.image.toml_fields import InvalidFile, array, flag, string, tables
@@ -35,7 +36,7 @@ class Serves(Enum):
     TAGS = "tag-only"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Mirror:
     """Another place for the same images, or for some of them."""
 
@@ -56,7 +57,7 @@ class Mirror:
                 assert_never(self.serves)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Registry:
     """What holds for the references below `prefix`; an empty location leaves them as they are."""
 
@@ -80,7 +81,7 @@ class Registry:
         return end if reference[end : end + 1] in ("", *_BOUNDARY) else 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Place:
     """Where an image is fetched; the policy judges the reference that was asked for, not this."""
 
@@ -88,7 +89,7 @@ class Place:
     insecure: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Registries:
     """The configuration of all files together; `search` is None where no file sets it."""
 

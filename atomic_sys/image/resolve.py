@@ -5,8 +5,7 @@ Each document is fetched once; an instance is fetched by the digest that its ind
 bytes have that digest and size.
 """
 
-from dataclasses import dataclass
-
+from atomic_sys.frozen import frozen
 from atomic_sys.image.origin import Origin, RawManifest
 from atomic_sys.model import manifest as documents
 from atomic_sys.model.digest import Digest
@@ -18,7 +17,7 @@ MAX_NESTING = 3  # indexes on the way to a manifest
 MAX_DOCUMENTS = 4096  # manifests and indexes below one index
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class ResolvedImage:
     """The instance for one platform; `index` is the outermost index that led to it."""
 
@@ -27,7 +26,7 @@ class ResolvedImage:
     index: RawManifest | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Document:
     """A manifest or an index, as it came and what it says."""
 

@@ -7,10 +7,10 @@ Whatever the other side decided is final: nothing else is asked twice. Sources: 
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import TypeVar
 
+from atomic_sys.frozen import frozen
 from atomic_sys.image.http_response import Temporary
 from atomic_sys.log import debug, note
 
@@ -21,7 +21,7 @@ _WORTH_A_LINE = 5.0  # seconds
 _Result = TypeVar("_Result")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Patience:
     """How often to try again; `sleep` takes seconds, `clock` and `now` (of the day) give them."""
 

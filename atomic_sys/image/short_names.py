@@ -7,9 +7,10 @@ containers/image, pkg/shortnames.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import Enum
 
+from atomic_sys.frozen import frozen
 from atomic_sys.image.toml_fields import InvalidFile
 from atomic_sys.model.reference import DockerReference, ImageName, InvalidReference
 
@@ -22,7 +23,7 @@ class ShortNameMode(Enum):
     DISABLED = "disabled"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class ShortNames:
     """What the files say together; `mode` is None where none of them does."""
 

@@ -7,9 +7,9 @@ us, and our token, elsewhere (CVE-2024-3727's relatives). Source: distribution-s
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from urllib.parse import urljoin, urlsplit
 
+from atomic_sys.frozen import frozen
 from atomic_sys.image.http_response import NetworkError
 from atomic_sys.log import warn
 from atomic_sys.model import strict_json
@@ -22,7 +22,7 @@ MAX_TAGS = 1_000_000
 _NEXT = re.compile(r'<([^<>]*)>\s*;[^,]*\brel="?next\b')
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Page:
     """The body of an answer, and its Link header."""
 

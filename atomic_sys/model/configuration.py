@@ -7,15 +7,17 @@ of a command go before it.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from atomic_sys.errors import AtomicSysError
+from atomic_sys.frozen import frozen
 from atomic_sys.log import warn
 from atomic_sys.model import limits, strict_yaml
 from atomic_sys.model.limits import DEFAULT_LIMITS, LayerLimits, LimitSetting
 from atomic_sys.model.strict_yaml import as_mapping
 
 MOST_DEPLOYMENTS = 100
+_HOOK_TIMEOUT = LimitSetting("hook_timeout", 1, 7 * 24 * 3600)
 _PROXIES = ("http_proxy", "https_proxy", "no_proxy")
 _OTHERS = frozenset({  # the predecessor's
     "default_docker",
@@ -31,12 +33,12 @@ class InvalidConfiguration(AtomicSysError):
     """A setting that cannot be used."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Configuration:
     """The settings; None where the file has none.
 
     `proxies` are environment variables by name. `deployments` is how many of a container are kept,
-    the current one included.
+    the current one included; `hook_timeout` is in seconds.
     """
 
     repository: str | None = None
@@ -47,6 +49,7 @@ class Configuration:
     gnupg_homedir: str | None = None
     proxies: Mapping[str, str] = field(default_factory=dict)
     deployments: int = 2
+    hook_timeout: int = 300
     limits: LayerLimits = DEFAULT_LIMITS
 
 
@@ -67,6 +70,7 @@ def parse(document: bytes, path: str) -> Configuration:
         gnupg_homedir=fields.path("gnupg_homedir"),
         proxies={name: value for name in _PROXIES if (value := fields.text(name)) is not None},
         deployments=fields.number("deployments", Configuration().deployments, MOST_DEPLOYMENTS),
+        hook_timeout=fields.limit(_HOOK_TIMEOUT, Configuration().hook_timeout),
         limits=LayerLimits(
             entries=fields.limit(limits.ENTRIES, DEFAULT_LIMITS.entries),
             depth=fields.limit(limits.DEPTH, DEFAULT_LIMITS.depth),

@@ -6,9 +6,9 @@ when deployments come and go. A container without this file has decided nothing.
 """
 
 import json
-from dataclasses import dataclass
 from typing import Self
 
+from atomic_sys.frozen import frozen
 from atomic_sys.model import strict_json
 from atomic_sys.model.strict_json import InvalidJson, Json, as_integer, as_object, as_string
 
@@ -16,7 +16,7 @@ STATE_DIRECTORY = ".state"  # below the checkouts
 STATE_LIMIT = 1 << 20  # bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class ContainerState:
     """`previous` is the number of the deployment that a rollback goes to.
 

@@ -5,9 +5,9 @@ Sources: Docker's image specification v1.2 ("Healthcheck"), whose times are in n
 contract, section 4 (`health`, `dataVersion`).
 """
 
-from dataclasses import dataclass
 from typing import Self
 
+from atomic_sys.frozen import frozen
 from atomic_sys.model.strict_json import (
     InvalidJson,
     Json,
@@ -22,7 +22,7 @@ _NANOSECONDS = 1_000_000_000
 _INTERVAL, _TIMEOUT, _RETRIES = 30.0, 30.0, 3
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Health:
     """A command run inside the container; the times are in seconds."""
 
@@ -83,7 +83,7 @@ def of_image(value: Json, what: str) -> Health | None:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class DataVersion:
     """Which versions of its own data the image reads, and which one it leaves behind."""
 

@@ -2,8 +2,9 @@
 """The image configuration (image-spec config.md): what runs, and the layers' diff ids."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from atomic_sys.frozen import frozen
 from atomic_sys.model import health, strict_json
 from atomic_sys.model.digest import Digest
 from atomic_sys.model.health import Health
@@ -20,7 +21,7 @@ from atomic_sys.model.strict_json import (
 CONFIG_LIMIT = 4 << 20  # bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class ImageConfig:
     """The parts of an image configuration that an installer needs."""
 

@@ -5,8 +5,9 @@ The defaults are far above what images have. Each limit is a setting of atomic.c
 in the error of a layer that is over it.
 """
 
-from dataclasses import dataclass
 from typing import NamedTuple
+
+from atomic_sys.frozen import frozen
 
 
 class LimitSetting(NamedTuple):
@@ -23,7 +24,7 @@ HEADER = LimitSetting("max_header_bytes", 4096, 1 << 26)  # it is held in memory
 UNPACKED = LimitSetting("max_layer_bytes", 1 << 20, 1 << 50)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class LayerLimits:
     """The limits of one layer; sizes are in bytes."""
 

@@ -7,9 +7,9 @@ in case only, which Go's decoder would take for that key.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from atomic_sys.errors import AtomicSysError
+from atomic_sys.frozen import frozen
 from atomic_sys.model import strict_json
 from atomic_sys.model.digest import Digest
 from atomic_sys.model.platform import Platform
@@ -37,7 +37,7 @@ class InvalidManifest(AtomicSysError):
     """A manifest or index that is malformed, ambiguous, or of an unsupported kind."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Descriptor:
     """A promise of content: its type, digest and size in bytes (image-spec descriptor.md)."""
 
@@ -49,7 +49,7 @@ class Descriptor:
     annotations: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Manifest:
     """One image: its config blob and its layers, base first."""
 
@@ -58,7 +58,7 @@ class Manifest:
     layers: tuple[Descriptor, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Index:
     """One image for several platforms."""
 

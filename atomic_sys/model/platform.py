@@ -2,10 +2,11 @@
 """The platform of a host and of an index entry (image-spec image-index.md, "platform")."""
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Self
 
 from atomic_sys.errors import UsageError
+from atomic_sys.frozen import frozen
 
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -26,7 +27,7 @@ _MACHINES = {
 _ARM = ("v7", "v6", "v5")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Platform:
     """Operating system, architecture and variant, in the words of Go's GOOS and GOARCH."""
 

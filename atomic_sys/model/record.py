@@ -7,8 +7,9 @@ Keys that nobody knows are kept, so that writing a record again loses nothing.
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
+from atomic_sys.frozen import frozen
 from atomic_sys.model import hooks, strict_json
 from atomic_sys.model.health import DataVersion, Health
 from atomic_sys.model.hooks import Hook
@@ -27,7 +28,7 @@ RECORD_LIMIT = 4 << 20  # bytes
 _YEAR_10000 = 253402300800  # seconds since the epoch; no calendar goes further
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Record:
     """What was installed, from what, and with which values."""
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 from atomic_sys.errors import UsageError
+from atomic_sys.frozen import frozen
 from atomic_sys.model.digest import Digest, InvalidDigest
 
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
@@ -33,7 +34,7 @@ def is_tag(text: str) -> bool:
     return _TAG.fullmatch(text) is not None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class DockerReference:
     """A fully qualified name with an optional tag and an optional digest."""
 

@@ -8,16 +8,16 @@ a registry.
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from atomic_sys.errors import UsageError
+from atomic_sys.frozen import frozen
 from atomic_sys.model.digest import HEX_LENGTH, Digest
 from atomic_sys.model.reference import DEFAULT_TAG, DockerReference, ImageName, is_tag
 
 _UNFIT = re.compile(r"[^a-z0-9]+")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class RegistrySource:
     """An image of a registry; `plain_http` is the legacy `http:` prefix, an explicit consent."""
 
@@ -41,7 +41,7 @@ class RegistrySource:
         return f"docker://{self.name}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class LayoutSource:
     """An image of an OCI image layout: a directory with oci-layout, index.json and blobs/."""
 
@@ -57,7 +57,7 @@ class LayoutSource:
         return f"oci:{self.path}" + ("" if self.tag is None else f":{self.tag}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class LayoutArchiveSource:
     """An image of an OCI image layout in a tar archive."""
 
@@ -73,7 +73,7 @@ class LayoutArchiveSource:
         return f"oci-archive:{self.path}" + ("" if self.tag is None else f":{self.tag}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class DockerArchiveSource:
     """An image of a tar archive of `docker save`."""
 
@@ -92,7 +92,7 @@ class DockerArchiveSource:
         return f"docker-archive:{self.path}{reference}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class DirectorySource:
     """The image of a directory as skopeo's `dir:` writes it: manifest.json, version, blobs."""
 
@@ -107,7 +107,7 @@ class DirectorySource:
         return f"dir:{self.path}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class DockerDaemonSource:
     """An image of the Docker engine on this host: by its name, or by its id."""
 
@@ -130,7 +130,7 @@ class DockerDaemonSource:
         return f"docker-daemon:{self.asked}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class StoredSource:
     """An image that is in the store already; it is never pulled."""
 

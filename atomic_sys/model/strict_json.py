@@ -149,7 +149,11 @@ def as_strings(value: Json, what: str) -> tuple[str, ...]:
     """
     if value is None:
         return ()
-    return tuple(as_string(item, f"an entry of {what}") for item in as_array(value, what))
+    items = as_array(value, what)
+    texts = tuple(item for item in items if isinstance(item, str))
+    if len(texts) < len(items):
+        raise InvalidJson(f"an entry of {what} is not a string")
+    return texts
 
 
 def as_string_map(value: Json, what: str) -> dict[str, str]:
@@ -159,5 +163,8 @@ def as_string_map(value: Json, what: str) -> dict[str, str]:
     """
     if value is None:
         return {}
-    items = as_object(value, what).items()
-    return {key: as_string(item, f"{what}.{key}") for key, item in items}
+    body = as_object(value, what)
+    texts = {key: item for key, item in body.items() if isinstance(item, str)}
+    for key in body if len(texts) < len(body) else ():
+        as_string(body[key], f"{what}.{key}")
+    return texts

@@ -9,10 +9,10 @@ predecessor. Sources: runtime-spec config.md; the predecessor's contract ("confi
 import json
 import posixpath
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum
 
 from atomic_sys.errors import AtomicSysError
+from atomic_sys.frozen import frozen
 from atomic_sys.model import strict_json
 from atomic_sys.model.strict_json import InvalidJson, Json
 
@@ -23,7 +23,7 @@ class InvalidConfig(AtomicSysError):
     """A config.json that cannot be used."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Config:
     """A checked config.json: its exact bytes, and the sources of its bind mounts, in order."""
 

@@ -9,9 +9,9 @@ config.md and conversion.md; runtime-spec config.md; systemd.service(5); cgroups
 import shlex
 import signal
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from enum import Enum
 
+from atomic_sys.frozen import frozen
 from atomic_sys.model.health import Health
 from atomic_sys.model.image_config import ImageConfig
 from atomic_sys.model.strict_json import Json
@@ -54,7 +54,7 @@ class Placement(Enum):
     SCOPE = "scope"  # in a scope of its own, as the predecessor's containers do
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Payload:
     """An image's own idea of how to run it, and what of it and of the host is there."""
 
@@ -149,7 +149,7 @@ def _bind(source: str, destination: str, access: str) -> Json:
     return {"destination": destination, "type": "bind", "source": source, "options": options}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Service:
     """How the unit of an image without a template of its own behaves."""
 

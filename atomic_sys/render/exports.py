@@ -5,9 +5,9 @@ Source: the predecessor's image contract ("IMAGE CONTRACT (/exports)"); the cont
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Self
 
+from atomic_sys.frozen import frozen
 from atomic_sys.render import settings
 from atomic_sys.render.escape import Target
 from atomic_sys.render.limits import TEMPLATE_LIMIT, TemplateError
@@ -28,7 +28,7 @@ LIMITS: Mapping[str, int] = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Exports:
     """What an image brings; None for each thing that it leaves to the defaults.
 

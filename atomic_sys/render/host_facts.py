@@ -5,7 +5,8 @@ Sources: the predecessor's table of variables; capabilities(7) and linux/capabil
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from atomic_sys.frozen import frozen
 
 CAPABILITIES = (
     "CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_DAC_READ_SEARCH", "CAP_FOWNER", "CAP_FSETID", "CAP_KILL",
@@ -19,7 +20,7 @@ CAPABILITIES = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class HostFacts:
     """The installer's ids, what may be granted, and for a user their directories.
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from atomic_sys.errors import AtomicSysError
+from atomic_sys.frozen import frozen
 from atomic_sys.model.layer import LayerPath
 from atomic_sys.render import typed
 from atomic_sys.render.settings import Settings
@@ -36,7 +37,7 @@ class HostEntry:
     kind: EntryKind
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class HostFile:
     """A file or link for the host; the content of a templated one is to be rendered first."""
 
@@ -46,7 +47,7 @@ class HostFile:
     templated: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class HostFiles:
     """Everything for the host; `directories` are those that stand for themselves, being empty."""
 

@@ -6,8 +6,9 @@ never takes a running service down.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from atomic_sys.frozen import frozen
 from atomic_sys.model.image_config import ImageConfig
 from atomic_sys.model.names import ContainerName
 from atomic_sys.model.strict_json import Json
@@ -27,7 +28,7 @@ from atomic_sys.render.users import FindUser, find_user
 from atomic_sys.render.values import UnknownNames, Values, ValueSources
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Image:
     """An image as its store knows it; the paths of `in_image` are absolute, inside it."""
 
@@ -40,7 +41,7 @@ class Image:
     find_user: FindUser = field(default_factory=lambda: find_user("", ""))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Host:
     """The host; `exists` answers for absolute paths below its root."""
 
@@ -50,7 +51,7 @@ class Host:
     exists: Callable[[str], bool]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class DefaultTemplates:
     """The texts of templates/config.json.j2 and templates/service.j2."""
 
@@ -58,7 +59,7 @@ class DefaultTemplates:
     service: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class RenderRequest:
     """One deployment. `destination` is its directory as the host will see it.
 
@@ -77,7 +78,7 @@ class RenderRequest:
     files: Root = Root.SHARED
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Rendered:
     """The files of a deployment; `unit` is None for an image that only has host files."""
 

@@ -5,9 +5,9 @@ Source: the predecessor's image contract (rows EXEC_* and "Pidfile mode"); syste
 "Command lines" for the quoting.
 """
 
-from dataclasses import dataclass
 from enum import Enum, Flag, auto
 
+from atomic_sys.frozen import frozen
 from atomic_sys.render import escape
 from atomic_sys.render.template import Syntax, Template
 
@@ -28,7 +28,7 @@ class Supervision(Enum):
     PIDFILE = "pidfile"  # the runtime detaches, and systemd watches the container's first process
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Runtime:
     """The OCI runtime that runs one container."""
 

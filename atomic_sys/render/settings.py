@@ -6,11 +6,12 @@ Sources: the predecessor's image contract, "manifest.json keys"; the contract, s
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from typing import TypeVar
 
 from atomic_sys.errors import AtomicSysError, UsageError
+from atomic_sys.frozen import frozen
 from atomic_sys.model import hooks, strict_json
 from atomic_sys.model.health import DataVersion, Health
 from atomic_sys.model.hooks import Hook
@@ -45,7 +46,7 @@ class Readiness(Enum):
     COMMAND = "command"  # once the command of the health check succeeds
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class DeclaredValue:
     """A documented value; `default` is text, whatever its type, and None when there is none."""
 
@@ -56,7 +57,7 @@ class DeclaredValue:
     secret: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Settings:
     """A manifest.json; the defaults are those of an image that has none."""
 

@@ -9,11 +9,11 @@ and loops have a budget.
 
 import string
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, assert_never
 
 from atomic_sys.errors import AtomicSysError
+from atomic_sys.frozen import frozen
 from atomic_sys.render.escape import Target
 from atomic_sys.render.limits import OUTPUT_LIMIT, TEMPLATE_LIMIT, TemplateError, UnreplacedValue
 
@@ -28,7 +28,7 @@ class Syntax(Enum):
     JINJA = "{{ VAR }}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Template:
     """A template file: `name` is for errors, `text` is what the image brought."""
 

@@ -6,8 +6,8 @@ Sources: tmpfiles.d(5); the predecessor's contract (row tmpfiles.template).
 
 import shlex
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
+from atomic_sys.frozen import frozen
 from atomic_sys.render import escape
 from atomic_sys.render.unit import check_text
 
@@ -15,7 +15,7 @@ from atomic_sys.render.unit import check_text
 _KERNEL = ("/dev", "/proc", "/sys")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class OwnedDirectory:
     """A directory that belongs to a container's user from its creation on."""
 

@@ -5,9 +5,9 @@ Source: systemd.syntax(7), systemd.unit(5).
 """
 
 import re
-from dataclasses import dataclass
 
 from atomic_sys.errors import UsageError
+from atomic_sys.frozen import frozen
 from atomic_sys.render import escape
 from atomic_sys.render.limits import TemplateError
 
@@ -54,7 +54,7 @@ def with_good_end(text: str, command: str) -> str:
     return f"{text.rstrip()}\n\n[Service]\nSuccessExitStatus=143\n"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Ordering:
     """The units that a user wants a container to be ordered with: `--after` and its kin."""
 

@@ -5,15 +5,15 @@ Sources: image-spec config.md ("User": user, uid, user:group, uid:gid); passwd(5
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 from atomic_sys.errors import AtomicSysError
+from atomic_sys.frozen import frozen
 
 MAX_ID = (1 << 32) - 2  # the highest one is "no id", chown(2)
 _MAX_GROUPS = 64  # supplementary ones that are kept
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class User:
     """Ids inside the container, and the home directory where one is known."""
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from atomic_sys.errors import UsageError
+from atomic_sys.frozen import frozen
 from atomic_sys.model.strict_json import Json
 from atomic_sys.render import typed
 from atomic_sys.render.escape import is_control
@@ -80,7 +81,7 @@ class UnknownNames(Enum):
     ENVIRONMENT = "environment"  # the image brings no config: then it is an environment variable
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class ValueSources:
     """Whatever has a say, in text; `uuid` is the saved one, or a new one."""
 
@@ -93,7 +94,7 @@ class ValueSources:
     unknown: UnknownNames = UnknownNames.REFUSED
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Values:
     """The decided values: `all` as text, `typed` as what Jinja sees, `user` what --set gave."""
 

@@ -4,8 +4,7 @@
 Source: the predecessor's `images info` ("Template variables ...").
 """
 
-from dataclasses import dataclass
-
+from atomic_sys.frozen import frozen
 from atomic_sys.render.exports import Exports
 from atomic_sys.render.render import known_names
 from atomic_sys.render.values import FORCED, OVERRIDABLE
@@ -16,7 +15,7 @@ SECRET = "{SECRET}"  # noqa: S105 - a placeholder that stands where a secret is 
 _UUID = "UUID"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class SettableVariables:
     """Names and values, sorted; a value is a placeholder where the image does not say it."""
 

@@ -14,10 +14,10 @@ import errno
 import os
 import stat
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from enum import Enum
 
 from atomic_sys.errors import AtomicSysError
+from atomic_sys.frozen import frozen
 from atomic_sys.fs.atomic import write_all
 from atomic_sys.fs.directory import component, opened, remove_tree
 from atomic_sys.fs.workers import Job, Tell, processors, run_all
@@ -212,7 +212,7 @@ class Checkout:
         os.utime(fd, _EPOCH)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class _Part:
     """A directory with all below it, or (None) the files of the directory above `path[-1]`."""
 

@@ -9,10 +9,10 @@ import contextlib
 import os
 import stat
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
 from enum import Enum
 
 from atomic_sys.errors import AtomicSysError, Damaged
+from atomic_sys.frozen import frozen
 from atomic_sys.fs.atomic import temporary_name
 from atomic_sys.fs.directory import component, opened, remove_tree
 from atomic_sys.model.layer import LayerPath
@@ -31,7 +31,7 @@ class Change(Enum):
     CHANGED = "changed"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Difference:
     """A name that is not as it was checked out; `wanted` is its node, None where there was none."""
 

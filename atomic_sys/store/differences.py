@@ -7,12 +7,12 @@ told, as containers/storage does.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from atomic_sys.frozen import frozen
 from atomic_sys.store.tree import Directory, Node
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Differences:
     """Absolute paths, each tuple sorted."""
 

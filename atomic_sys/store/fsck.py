@@ -8,9 +8,9 @@ is the interpreter that takes the time, which threads would share. Nothing is ch
 import contextlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 
 from atomic_sys.errors import AtomicSysError
+from atomic_sys.frozen import frozen
 from atomic_sys.fs.directory import opened
 from atomic_sys.fs.orphans import die_with_parent
 from atomic_sys.fs.workers import Job, Tell, processors, run_all
@@ -34,7 +34,7 @@ _PARTS = 4  # for each process, so that they end at about the same time
 _NONE: frozenset[ObjectName] = frozenset()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Checked:
     """Objects that were hashed: all of them, their bytes, and those that are not what they say."""
 
@@ -43,7 +43,7 @@ class Checked:
     damaged: frozenset[ObjectName]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class BrokenRef:
     """A ref that does not lead to all it should: the objects that are damaged or missing."""
 
@@ -52,7 +52,7 @@ class BrokenRef:
     objects: frozenset[ObjectName]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class FsckReport:
     """What a check of the store found.
 

@@ -10,9 +10,9 @@ files are elsewhere; see outlines.py.
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from atomic_sys.errors import Damaged
+from atomic_sys.frozen import frozen
 from atomic_sys.model import strict_json
 from atomic_sys.model.digest import Digest, InvalidDigest
 from atomic_sys.model.reference import ImageName
@@ -34,7 +34,7 @@ _ENCODED = re.compile(r"_([0-9A-F]{2})")
 _BLOB = re.compile(r"[0-9a-f]{64}|[0-9a-f]{128}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class LayerImport:
     """A layer to import: the blob's digest, what it is uncompressed, its size in bytes.
 
@@ -47,7 +47,7 @@ class LayerImport:
     uncompressed_size: Callable[[], int] | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class LayerReport:
     """What an import did: the commit, regular files and their bytes, and what it left out."""
 
@@ -57,7 +57,7 @@ class LayerReport:
     left_out: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class ImageToStore:
     """An image whose layers are in the store: the documents as they came, and their digests.
 
@@ -75,7 +75,7 @@ class ImageToStore:
     verdict: str | None = None  # the policy's, as JSON
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class StoredImage:
     """An image in the store. `created`: when it was stored, in seconds since 1970.
 
@@ -96,7 +96,7 @@ class StoredImage:
     verdict: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class DamagedImage:
     """A name in the store whose image cannot be read, and why."""
 
@@ -104,7 +104,7 @@ class DamagedImage:
     problem: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Survey:
     """What the store has: the images, and those that cannot be read."""
 

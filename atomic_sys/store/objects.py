@@ -10,11 +10,11 @@ import hashlib
 import stat
 import struct
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from typing import NoReturn, TypeAlias, cast
 
 from atomic_sys.errors import AtomicSysError, Damaged
+from atomic_sys.frozen import frozen
 from atomic_sys.model.layer import Metadata
 from atomic_sys.store import variant
 from atomic_sys.store.variant import Variant
@@ -39,7 +39,7 @@ class ObjectKind(Enum):
     COMMIT = "commit"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class DirTree:
     """The names of a directory, each kind in the order of strcmp(3)."""
 
@@ -47,7 +47,7 @@ class DirTree:
     directories: tuple[tuple[str, Checksum, Checksum], ...]  # name, its tree, its metadata
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Commit:
     """A commit: a tree and what is to be said about it; `timestamp` is in seconds since 1970."""
 

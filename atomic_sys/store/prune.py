@@ -8,9 +8,9 @@ names stays with all its parents, as `ostree prune --refs-only` has it.
 import contextlib
 import os
 from collections.abc import Collection
-from dataclasses import dataclass
 
 from atomic_sys.errors import Damaged
+from atomic_sys.frozen import frozen
 from atomic_sys.fs.atomic import TEMPORARY_SUFFIX
 from atomic_sys.fs.directory import open_directory
 from atomic_sys.model.reference import ImageName
@@ -35,7 +35,7 @@ from atomic_sys.store.partial import forget_partial
 from atomic_sys.store.repository import OWN, Repository, object_path
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class PruneReport:
     """What was removed; `freed` is in bytes and does not count files that checkouts still hold."""
 

@@ -11,11 +11,11 @@ import os
 import re
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import Enum
 from typing import Self
 
 from atomic_sys.errors import AtomicSysError, Damaged
+from atomic_sys.frozen import frozen
 from atomic_sys.fs.atomic import read_file, write_file
 from atomic_sys.fs.directory import opened
 from atomic_sys.fs.lock import LockKind, locked
@@ -53,7 +53,7 @@ class Mode(Enum):
     BARE_USER = "bare-user"  # as the user's own files, the metadata in an extended attribute
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class ContentInfo:
     """What a content object is; `target` is None for a regular file, `size` is in bytes."""
 

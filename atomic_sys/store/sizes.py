@@ -13,9 +13,9 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 from atomic_sys.errors import AtomicSysError
+from atomic_sys.frozen import frozen
 from atomic_sys.fs.atomic import read_file, write_file
 from atomic_sys.fs.directory import make_directories, open_directory
 from atomic_sys.model import strict_json
@@ -29,7 +29,7 @@ _FILE = "sizes.json"
 _LIMIT = 16 << 20  # bytes of that file
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Sizes:
     """Bytes; `unique` is what only this image has, whatever it is called."""
 

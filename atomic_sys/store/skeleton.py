@@ -21,10 +21,10 @@ import tempfile
 import zlib
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import IO
 
 from atomic_sys.errors import Damaged, NotFound
+from atomic_sys.frozen import frozen
 from atomic_sys.model.digest import Digest
 from atomic_sys.model.layer import Metadata
 from atomic_sys.store.commits import TreeReader, store_commit
@@ -129,7 +129,7 @@ def recording(repository: Repository) -> Iterator[SkeletonWriter]:
         yield SkeletonWriter(spool)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class LayerTar:
     """A layer's uncompressed archive. `size` is in bytes, `diff_id` the digest it must have."""
 

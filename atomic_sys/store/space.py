@@ -11,7 +11,7 @@ import os
 import stat
 from collections.abc import Iterable, Iterator
 
-from atomic_sys.errors import AtomicSysError, Busy
+from atomic_sys.errors import Busy, NoSpace
 from atomic_sys.fs.lock import LockKind
 from atomic_sys.store.objects import ObjectKind
 from atomic_sys.store.prune import reachable_objects
@@ -22,13 +22,6 @@ _RESERVED_PART = 33  # of the file system: 3 %, as libostree's min-free-space-pe
 _RESERVED_MOST = 256 << 20  # bytes
 _STEP = 32 << 20  # bytes that are written between two looks
 _EACH = 4096  # bytes that a file takes besides its content, or instead of it
-
-
-class NoSpace(AtomicSysError):
-    """The store's file system is full, or would be."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__(message, hint="make room, for example with `atomic images prune`")
 
 
 def require(repository: Repository, size: int) -> None:

@@ -6,9 +6,9 @@ Symbolic links are resolved inside the tree: whatever an image contains, nothing
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from atomic_sys.errors import AtomicSysError
+from atomic_sys.frozen import frozen
 from atomic_sys.model.layer import LayerPath, Metadata
 from atomic_sys.store.objects import Checksum, ObjectKind
 from atomic_sys.store.partial import is_partial
@@ -16,7 +16,7 @@ from atomic_sys.store.repository import Repository
 from atomic_sys.store.tree import Directory, Node, find, resolve
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class TreeEntry:
     """One name of a tree. `target` is that of a symbolic link, `content` None for a directory.
 

@@ -9,10 +9,10 @@ org.freedesktop.systemd1(5), "The Manager Object".
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 from atomic_sys import log
+from atomic_sys.frozen import frozen
 from atomic_sys.systemd.manager import (
     DEFAULT_TIMEOUT,
     RELOAD_TIMEOUT,
@@ -48,7 +48,7 @@ _MAY_BLOCK = True
 Proxy = Any  # pydbus makes its proxies from introspection data; they have no types
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Connection:
     """What the manager needs of a bus; tests bring their own.
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from atomic_sys.errors import AtomicSysError
+from atomic_sys.frozen import frozen
 
 DEFAULT_TIMEOUT = 90.0  # seconds, systemd's own DefaultTimeoutStartSec=
 RELOAD_TIMEOUT = 180.0  # seconds; generators and thousands of units can take long
@@ -48,7 +49,7 @@ class Change:
     source: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class UnitState:
     """How a unit is, in systemd's words; one that does not exist has load `not-found`."""
 
@@ -62,7 +63,7 @@ class UnitState:
         return self.active in ("active", "reloading")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class UnitDetails:
     """More about one unit, for a report; 0 and empty where systemd does not know."""
 

@@ -8,9 +8,9 @@ Source: cosign's specs/SIGNATURE_SPEC.md.
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from atomic_sys.errors import AtomicSysError
+from atomic_sys.frozen import frozen
 from atomic_sys.model import manifest as documents
 from atomic_sys.model.digest import Digest
 from atomic_sys.model.manifest import OCI_MANIFEST, Descriptor, Manifest
@@ -42,7 +42,7 @@ def parse_attachments(document: bytes, source: str) -> tuple[Descriptor, ...]:
     return parsed.layers
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class AttachmentImage:
     """An image of attachments, to be written; its layers are the payloads."""
 

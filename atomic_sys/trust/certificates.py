@@ -9,11 +9,11 @@ The library that Debian 12 has (cryptography 38) brings no path validation of it
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
 
 from atomic_sys.errors import AtomicSysError
+from atomic_sys.frozen import frozen
 from atomic_sys.trust import pem
 from atomic_sys.trust.public_key import PublicKey, UnusableKey, verifies, wrap
 
@@ -35,7 +35,7 @@ class NotTrusted(AtomicSysError):
     """A certificate that is not to be believed, and why, in plain words."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Certificate:
     """One certificate; `name` is its subject, for an error message, `life` its two ends."""
 

@@ -7,9 +7,9 @@ Errors name the place in JSONPath notation: `policy.json: $.transports.docker["a
 import base64
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Self
 
+from atomic_sys.frozen import frozen
 from atomic_sys.model.strict_json import InvalidJson, Json, as_array, as_object, as_string
 
 _PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -51,7 +51,7 @@ def texts(value: Json, where: str) -> tuple[str, ...]:
     return tuple(text(item, step(where, i)) for i, item in enumerate(as_array(value, where)))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Fields:
     """One object, whose keys are known to be among those that it may have."""
 

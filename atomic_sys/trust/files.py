@@ -9,9 +9,10 @@ import os
 import stat
 import urllib.parse
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from atomic_sys.errors import AtomicSysError, Rejected
+from atomic_sys.frozen import frozen
 from atomic_sys.log import warn
 from atomic_sys.model.stream import read_limited
 from atomic_sys.trust import lookaside, policy
@@ -20,7 +21,7 @@ from atomic_sys.trust.requirements import Policy
 KEY_LIMIT = 4 << 20  # bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class LoadedPolicy:
     """A policy and the file that it is from."""
 

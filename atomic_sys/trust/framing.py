@@ -8,10 +8,10 @@ directories do for sigstore attachments.
 import base64
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import assert_never
 
 from atomic_sys.errors import AtomicSysError
+from atomic_sys.frozen import frozen
 from atomic_sys.model.strict_json import InvalidJson, as_string_map, loads
 from atomic_sys.trust.fields import Fields, base64_bytes
 
@@ -23,7 +23,7 @@ class InvalidSignature(AtomicSysError):
     """A stored signature of no known format; it makes all signatures of its image unusable."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class SimpleSignature:
     """An OpenPGP message, and where it was read."""
 
@@ -31,7 +31,7 @@ class SimpleSignature:
     message: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class SigstoreAttachment:
     """A payload with its annotations, and where it was read."""
 

@@ -11,9 +11,9 @@ import contextlib
 import os
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from atomic_sys.errors import AtomicSysError
+from atomic_sys.frozen import frozen
 from atomic_sys.fs.process import Command, Completed
 from atomic_sys.trust.gpg_status import Status, judge_status, parse_status
 from atomic_sys.trust.openpgp import MESSAGE_LIMIT, InvalidMessage, literal_content
@@ -36,7 +36,7 @@ _OPTIONS = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class GpgVerifier:
     """Verifier by the program `gpg`; homes are made below `scratch`, and removed in any case."""
 
@@ -72,7 +72,7 @@ class GpgVerifier:
         return self.scratch
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class GpgKeyring:
     """Keyring in a home directory of gpg."""
 

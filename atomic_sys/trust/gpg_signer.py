@@ -7,10 +7,11 @@ would refuse, such as a signature with a weak hash, is not made.
 
 import logging
 import os
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from atomic_sys.errors import AtomicSysError, NotFound
+from atomic_sys.frozen import frozen
 from atomic_sys.trust.framing import SimpleSignature
 from atomic_sys.trust.verifier import Refused, Verifier
 
@@ -22,7 +23,7 @@ class SigningFailed(AtomicSysError):
     """gpg made no signature, or none that would be believed."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class GpgSigner:
     """One secret key of one home directory of gpg."""
 

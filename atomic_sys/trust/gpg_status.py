@@ -7,6 +7,7 @@ Source: gnupg's doc/DETAILS. The lines can hold text of whoever made the message
 import re
 from dataclasses import dataclass
 
+from atomic_sys.frozen import frozen
 from atomic_sys.trust.verifier import Refused
 
 _PREFIX = b"[GNUPG:] "
@@ -29,7 +30,7 @@ _NEVER = (
 _VALIDSIG_FIELDS = 10
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class StatusLine:
     """A keyword and what follows it."""
 
@@ -56,7 +57,7 @@ class Status:
         return [line for line in self.lines if line.keyword == keyword]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Signer:
     """Who made a good signature."""
 

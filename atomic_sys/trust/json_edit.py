@@ -8,8 +8,8 @@ written as the rest is: in its line ends, its indentation, or on one line where 
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from atomic_sys.frozen import frozen
 from atomic_sys.model.strict_json import Json
 
 _DECODER = json.JSONDecoder()
@@ -19,7 +19,7 @@ _FIRST_INDENT = re.compile(r"\s*\{[ \t]*\r?\n([ \t]+)")
 _DEFAULT_INDENT = "    "
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class _Member:
     """A member of an object: where its key begins, and its value."""
 
@@ -29,7 +29,7 @@ class _Member:
     end: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class _Object:
     """An object of the text: its members, and the places of its two braces."""
 
@@ -81,7 +81,7 @@ def drop(text: str, path: Sequence[str]) -> str:
     return text[: member.start] + text[found.members[number + 1].start :]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class _Style:
     """How the text is laid out; `indent` is None where all of it is on one line."""
 

@@ -6,10 +6,10 @@ are looked at, also after the first that denies, so that a verdict names everyth
 Source: containers-policy.json(5).
 """
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import assert_never
 
+from atomic_sys.frozen import frozen
 from atomic_sys.model.digest import Digest
 from atomic_sys.trust.framing import SignatureBlob, SigstoreAttachment, SimpleSignature
 from atomic_sys.trust.identity import matches
@@ -30,7 +30,7 @@ from atomic_sys.trust.verdict import Cause, RequirementVerdict, SignatureVerdict
 from atomic_sys.trust.verifier import Keyring, Outcome, Refused, Signed, Verifier
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class ImageUnderJudgement:
     """What is known of the image: its name, the digest of its manifest, its signatures."""
 

@@ -7,9 +7,9 @@ keys, both handed in.
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import assert_never
 
+from atomic_sys.frozen import frozen
 from atomic_sys.model.strict_json import Json
 from atomic_sys.trust.key_sources import KeyReader, UnusableKeys, read_keys
 from atomic_sys.trust.openpgp_keys import OpenPgpKey
@@ -32,7 +32,7 @@ from atomic_sys.trust.requirements import (
 ListKeys = Callable[[bytes], tuple[OpenPgpKey, ...]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class KeyFact:
     """One key, or a place where one should be.
 

@@ -6,10 +6,10 @@ the keys were looked at before.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 
+from atomic_sys.frozen import frozen
 from atomic_sys.model.strict_json import Json
 from atomic_sys.trust import docker_scopes, lint_keys
 from atomic_sys.trust.lint_keys import Demand
@@ -53,7 +53,7 @@ class Severity(Enum):
     WARNING = "warning"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Place:
     """A scope of a policy with its requirements; both names are None for the policy's default."""
 
@@ -78,7 +78,7 @@ class Place:
         return sections(self.lookaside, docker_scopes.images_of(self.scope or ""))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Finding:
     """One thing that is wrong; `place` says where in the policy."""
 

@@ -4,15 +4,15 @@
 import itertools
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from atomic_sys.frozen import frozen
 from atomic_sys.trust.key_facts import KeyFact, date
 from atomic_sys.trust.requirements import Requirement, SignedBy
 
 _SOON = 30 * 86400  # seconds
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Demand:
     """A requirement and the keys that it names."""
 

@@ -6,9 +6,9 @@ of `lookaside` and `lookaside-staging`. Keys that mean nothing here are skipped,
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 
 from atomic_sys.errors import AtomicSysError
+from atomic_sys.frozen import frozen
 from atomic_sys.model import strict_yaml
 from atomic_sys.model.digest import Digest
 from atomic_sys.model.reference import DockerReference
@@ -25,7 +25,7 @@ class InvalidLookaside(AtomicSysError):
     """A file of registries.d that cannot be used."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Section:
     """What one file says about one namespace; None where it says nothing."""
 
@@ -35,7 +35,7 @@ class Section:
     use_sigstore_attachments: bool | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class LookasideConfig:
     """All files of registries.d together; `builtin` is the store where they name none."""
 

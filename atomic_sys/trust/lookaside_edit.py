@@ -8,10 +8,11 @@ result is read again and compared with what the change should make of it.
 import re
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from atomic_sys.errors import AtomicSysError
+from atomic_sys.frozen import frozen
 from atomic_sys.trust import lookaside
 from atomic_sys.trust.lookaside import Section
 
@@ -22,7 +23,7 @@ _FORMER_NAMES = {"lookaside": "sigstore"}
 _COMMENT = re.compile(r"^[ \t]*#", re.MULTILINE)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Change:
     """What is to be said of a namespace; None leaves it as it is."""
 

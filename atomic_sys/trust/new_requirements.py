@@ -3,10 +3,10 @@
 
 import base64
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import Enum
 
 from atomic_sys.errors import UsageError
+from atomic_sys.frozen import frozen
 from atomic_sys.model.strict_json import Json
 
 IDENTITIES = {  # the fields of each, in the order in which they are given
@@ -40,7 +40,7 @@ class Require(Enum):
     ALL = "all"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class NewKey:
     """A key for the policy: in the file `path`, or where that is None, in the policy itself."""
 

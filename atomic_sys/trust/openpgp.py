@@ -9,11 +9,11 @@ the end. Only a message of exactly this shape gets as far as gpg (RFC 4880, 4.2 
 import bz2
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import Protocol
 
 from atomic_sys.errors import AtomicSysError
+from atomic_sys.frozen import frozen
 
 MESSAGE_LIMIT = 4 << 20  # bytes, of the message as stored and of what is in it
 
@@ -31,7 +31,7 @@ class Tag(IntEnum):
     LITERAL = 11
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class _Packet:
     tag: int
     body: bytes

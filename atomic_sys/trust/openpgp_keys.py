@@ -8,10 +8,10 @@ import logging
 import os
 import re
 import tempfile
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from atomic_sys.errors import AtomicSysError
+from atomic_sys.frozen import frozen
 
 if TYPE_CHECKING:
     import gnupg
@@ -20,7 +20,7 @@ _MAIL = re.compile(r"<([^<>\s]+@[^<>\s]+)>\s*$")
 _OPTIONS = ["--no-options", "--no-autostart", "--disable-dirmngr", "--no-auto-key-locate"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class OpenPgpKey:
     """A public key: primary fingerprint, user ids, expiry in seconds since the epoch, flaws.
 

@@ -8,9 +8,9 @@ where a signer has nothing optional to say.
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
 
+from atomic_sys.frozen import frozen
 from atomic_sys.model.digest import Digest, InvalidDigest
 from atomic_sys.model.strict_json import InvalidJson, Json, as_object, loads
 from atomic_sys.trust.fields import Fields, text
@@ -29,7 +29,7 @@ class InvalidPayload(InvalidJson):
     """Signed content that is not what a signature of an image must say."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Payload:
     """The claim: this manifest has this name. `creator` and `timestamp` (s, Unix) prove nothing."""
 

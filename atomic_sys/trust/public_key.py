@@ -6,10 +6,10 @@ with. `cryptography` is imported here where a key is first loaded, since few pol
 """
 
 import hashlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from atomic_sys.errors import AtomicSysError
+from atomic_sys.frozen import frozen
 from atomic_sys.trust import pem
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class UnusableKey(AtomicSysError):
     """A public key of no supported kind, or no public key at all."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class PublicKey:
     """One public key; `der` is its SubjectPublicKeyInfo, `name` where it was read."""
 

@@ -10,9 +10,9 @@ the canonical form of JSON is RFC 8785.
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from atomic_sys.errors import AtomicSysError
+from atomic_sys.frozen import frozen
 from atomic_sys.model.strict_json import InvalidJson, Json, as_integer, as_object, as_string, loads
 from atomic_sys.trust import pem
 from atomic_sys.trust.fields import Fields, base64_bytes
@@ -26,7 +26,7 @@ class NotLogged(AtomicSysError):
     """No proof that the log has this signature."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Claim:
     """What must have been logged; `key` is the DER encoding of the public key or certificate."""
 

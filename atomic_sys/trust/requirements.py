@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import ClassVar, assert_never
 
+from atomic_sys.frozen import frozen
 from atomic_sys.model.reference import DockerReference
 from atomic_sys.model.strict_json import Json
 
@@ -83,7 +84,7 @@ class ExactRepository:
     repository: DockerReference
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class RemapIdentity:
     """As MatchRepoDigestOrExact, with the image's `prefix` replaced by `signed_prefix` before."""
 
@@ -138,7 +139,7 @@ class Reject:
     kind: ClassVar[str] = "reject"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class SignedBy:
     """A simple signature by one of the keys, for a fitting name."""
 
@@ -148,7 +149,7 @@ class SignedBy:
     identity: Identity
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class SignedBaseLayer:
     """A signed base layer: part of the format, implemented by nobody; always rejects."""
 
@@ -156,7 +157,7 @@ class SignedBaseLayer:
     identity: Identity
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Fulcio:
     """Short-lived certificates that this CA gave to one mail address of one OIDC issuer."""
 
@@ -165,7 +166,7 @@ class Fulcio:
     subject_email: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Pki:
     """Certificates of a CA of one's own; at least one of the two subjects is given."""
 
@@ -175,7 +176,7 @@ class Pki:
     subject_hostname: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class SigstoreSigned:
     """A sigstore attachment. `raw` is the object as it stands in the policy."""
 
@@ -190,7 +191,7 @@ Requirement = InsecureAcceptAnything | Reject | SignedBy | SignedBaseLayer | Sig
 Requirements = tuple[Requirement, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Policy:
     """Requirements by transport and scope; `source` says where the policy was read."""
 

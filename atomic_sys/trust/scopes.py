@@ -6,9 +6,9 @@ Source: containers-policy.json(5), "TRANSPORTS AND SCOPES".
 
 import posixpath
 import re
-from dataclasses import dataclass
 
 from atomic_sys.errors import AtomicSysError
+from atomic_sys.frozen import frozen
 from atomic_sys.model.reference import DockerReference, InvalidReference
 from atomic_sys.trust.requirements import Policy, Requirements
 
@@ -19,7 +19,7 @@ _PATH_TRANSPORTS = ("dir", "oci", "oci-archive", "sif")
 _NAMELESS_TRANSPORTS = ("docker-archive", "tarball")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class ImageIdentity:
     """How a policy names an image.
 
@@ -32,7 +32,7 @@ class ImageIdentity:
     reference: DockerReference | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Selection:
     """The requirements that apply, and where in the policy they stand.
 

@@ -8,10 +8,10 @@ import base64
 import hashlib
 import json
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from atomic_sys.errors import AtomicSysError
+from atomic_sys.frozen import frozen
 from atomic_sys.model.strict_json import InvalidJson, loads
 from atomic_sys.trust import pem
 from atomic_sys.trust.fields import Fields, base64_bytes
@@ -37,7 +37,7 @@ class UnusablePrivateKey(AtomicSysError):
     """A private key that cannot be read, or a passphrase that does not open it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class KeyPair:
     """Two PEM documents that belong together."""
 
@@ -45,7 +45,7 @@ class KeyPair:
     public: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class SigstoreSigner:
     """A private key, ready to sign."""
 

@@ -6,10 +6,10 @@ beside it, where there is no lasting key, a certificate and the promise of the l
 payload is looked at before its signature is good. Source: containers-policy.json(5).
 """
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import assert_never
 
+from atomic_sys.frozen import frozen
 from atomic_sys.model.strict_json import InvalidJson
 from atomic_sys.trust import certificates, pem, subjects
 from atomic_sys.trust.certificates import Certificate, NotTrusted
@@ -36,19 +36,19 @@ CHAIN = "dev.sigstore.cosign/chain"
 _MAX_SECONDS = 253402300799  # the end of the year 9999
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class _ByKeys:
     keys: tuple[PublicKey, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class _ByFulcio:
     roots: tuple[Certificate, ...]
     issuer: str
     mail: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class _ByPki:
     roots: tuple[Certificate, ...]
     between: tuple[Certificate, ...]
@@ -61,7 +61,7 @@ class _ByPki:
         return self.mail or self.host
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class TrustRoot:
     """What one requirement trusts, loaded: all of it could be read."""
 

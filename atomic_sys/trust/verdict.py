@@ -4,10 +4,11 @@
 To a program as JSON, to a human in five lines; as an error by trust.explain.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum
 from typing import Self
 
+from atomic_sys.frozen import frozen
 from atomic_sys.model.digest import Digest
 from atomic_sys.model.reference import DockerReference
 from atomic_sys.model.strict_json import Json
@@ -26,7 +27,7 @@ class Cause(Enum):
     UNSUPPORTED = "unsupported"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class SignatureVerdict:
     """One signature before one requirement; `reason` is None for one that satisfies it.
 
@@ -57,7 +58,7 @@ class SignatureVerdict:
         }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class RequirementVerdict:
     """One requirement; `cause` is None for one that is met. `keys` are those it believes."""
 
@@ -122,7 +123,7 @@ class RequirementVerdict:
         return f"{self.kind}: {'accepted' if self.accepted else 'rejected'}: {self.reason}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Verdict:
     """The requirements that were applied, and where they stand; see trust.scopes.Selection."""
 

@@ -8,8 +8,10 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
+from atomic_sys.frozen import frozen
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+
+@frozen
 class Signed:
     """A good signature: what is signed, and by which primary key (hex fingerprint, upper case).
 
@@ -21,7 +23,7 @@ class Signed:
     user: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class TrustedKey:
     """A key whose signatures a requirement believes, or a root that vouches for such keys.
 

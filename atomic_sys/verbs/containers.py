@@ -2,12 +2,12 @@
 """`atomic containers list` and `status`: what is installed, and how it is."""
 
 import json
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import field
 
 from atomic_sys.engine.observe import (
     Installed,
-    installed,
+    installed_with,
     names_with_state,
     observe,
     read_deployment_file,
@@ -15,12 +15,14 @@ from atomic_sys.engine.observe import (
     require,
 )
 from atomic_sys.errors import AtomicSysError
+from atomic_sys.frozen import frozen
 from atomic_sys.host import Host
 from atomic_sys.model.names import ContainerName
 from atomic_sys.systemd.manager import UnitDetails, UnitState
 
 NO_SERVICE = "no service"
 RUNNING = "running"
+_CONFIG = "config.json"
 _STATES = {
     "active": RUNNING,
     "reloading": RUNNING,
@@ -29,7 +31,7 @@ _STATES = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Container:
     """A row of the list."""
 
@@ -54,7 +56,7 @@ class Container:
         return "" if self.installed.record is None else self.installed.record.runtime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Status:
     """One container in detail."""
 
@@ -68,11 +70,19 @@ class Status:
 
 def list_containers(host: Host) -> tuple[Container, ...]:
     """All containers; systemd is asked once for all of them. Raises SystemdError, OSError."""
-    found = installed(host.root, host.paths)
-    units = [c.name.unit for c in found if _has_service(c)]
+    found = installed_with(host.root, host.paths, _CONFIG)
+    units = [c.name.unit for c, _ in found if _has_service(c)]
     states = host.unit_states(units) if units else {}
     decided = names_with_state(host.root, host.paths)
-    return tuple(_container(one, states, decided, host) for one in found)
+    return tuple(
+        Container(
+            installed=one,
+            state=_state(one, states),
+            command=_command(config),
+            held=one.name.value in decided and _held(one.name, host),
+        )
+        for one, config in found
+    )
 
 
 def status(name: ContainerName, host: Host) -> Status:
@@ -82,7 +92,12 @@ def status(name: ContainerName, host: Host) -> Status:
     found = require(host.root, host.paths, name)
     states = host.manager.states([name.unit])
     return Status(
-        container=_container(found, states, {name.value}, host),
+        container=Container(
+            installed=found,
+            state=_state(found, states),
+            command=_command(_config(found, host)),
+            held=_held(name, host),
+        ),
         unit=states[name.unit],
         details=host.manager.details(name.unit),
         enabled=host.manager.unit_file_state(name.unit),
@@ -95,33 +110,32 @@ def _has_service(container: Installed) -> bool:
     return container.record is None or container.record.has_service
 
 
-def _container(
-    found: Installed,
-    states: Mapping[str, UnitState],
-    decided: Collection[str],
-    host: Host,
-) -> Container:
-    state = NO_SERVICE
-    if _has_service(found):
-        state = _STATES.get(states[found.name.unit].active, "inactive")
-    held = found.name.value in decided and _held(found, host)
-    return Container(installed=found, state=state, command=_command(found, host), held=held)
+def _state(found: Installed, states: Mapping[str, UnitState]) -> str:
+    if not _has_service(found):
+        return NO_SERVICE
+    return _STATES.get(states[found.name.unit].active, "inactive")
 
 
-def _held(found: Installed, host: Host) -> bool:
+def _held(name: ContainerName, host: Host) -> bool:
     """Whether it is held; a broken file is no reason to list nothing."""
     try:
-        return read_state(host.root, host.paths, found.name).held
+        return read_state(host.root, host.paths, name).held
     except (OSError, AtomicSysError):
         return False
 
 
-def _command(found: Installed, host: Host) -> str:
+def _config(found: Installed, host: Host) -> bytes:
+    try:
+        return read_deployment_file(host.root, found.deployment, _CONFIG) or b""
+    except OSError:
+        return b""
+
+
+def _command(config: bytes) -> str:
     """What it runs, by its config.json; one that is broken is no reason to list nothing."""
     try:
-        document = read_deployment_file(host.root, found.deployment, "config.json")
-        arguments = json.loads(document or b"{}")["process"]["args"]
-    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        arguments = json.loads(config)["process"]["args"]
+    except (ValueError, LookupError, TypeError, RecursionError):
         return ""
     return " ".join(map(str, arguments)) if isinstance(arguments, list) else ""
 

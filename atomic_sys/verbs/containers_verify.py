@@ -2,7 +2,6 @@
 """`atomic containers verify`: are the files of a container as they were installed?"""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 
 from atomic_sys import log
@@ -13,6 +12,7 @@ from atomic_sys.engine.rendered_files import RenderedFile, rendered_files
 from atomic_sys.engine.report import Report
 from atomic_sys.engine.verify import Finding, Verifier, deployed_tree
 from atomic_sys.errors import AtomicSysError, doing
+from atomic_sys.frozen import frozen
 from atomic_sys.host import Host
 from atomic_sys.model.digest import Digest
 from atomic_sys.model.names import ContainerName
@@ -25,7 +25,7 @@ from atomic_sys.verbs.support import claimed, make_view
 from atomic_sys.verbs.uninstall import every_container
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Verified:
     """A container: what differed, and what still does after a repair.
 

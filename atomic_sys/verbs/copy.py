@@ -3,7 +3,7 @@
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import islice
 
 from atomic_sys.engine import copy as engine
@@ -15,6 +15,7 @@ from atomic_sys.engine.pull import ImageAt, require_image
 from atomic_sys.engine.report import Report
 from atomic_sys.engine.stored_origin import StoredOrigin
 from atomic_sys.errors import AtomicSysError, NotFound, UsageError, doing
+from atomic_sys.frozen import frozen
 from atomic_sys.host import Host
 from atomic_sys.image.resolve import expand, fetch
 from atomic_sys.model import manifest as documents
@@ -28,7 +29,7 @@ from atomic_sys.verbs.support import locate, make_judge, parse_image
 _MOST_MOUNTS = 4  # repositories that are asked for one blob
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class CopyOptions:
     """What of an image is copied, and which registry need not prove who it is.
 

@@ -2,12 +2,13 @@
 """`atomic fsck` and `atomic images verify`: check the store, and repair what can be repaired."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from atomic_sys.engine.repair import Repair, Repairer, plan_repairs, refs_of
 from atomic_sys.engine.report import Report
 from atomic_sys.engine.sources import stored_source
 from atomic_sys.errors import AtomicSysError
+from atomic_sys.frozen import frozen
 from atomic_sys.host import Host
 from atomic_sys.model.reference import ImageName
 from atomic_sys.store.fsck import FsckReport, fsck
@@ -18,7 +19,7 @@ from atomic_sys.verbs.support import locate, make_judge
 _SHOWN = 3  # objects named in one line; --json has all
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class StoreCheck:
     """The state of the store after everything that was asked for.
 

@@ -7,7 +7,7 @@ hashed here. The unit and the other files of the host are for `containers verify
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from atomic_sys import log
 from atomic_sys.engine import journal
@@ -15,6 +15,7 @@ from atomic_sys.engine.observe import Installed, all_deployments, installed, req
 from atomic_sys.engine.report import Report
 from atomic_sys.engine.verify import Verifier
 from atomic_sys.errors import AtomicSysError, NotFound
+from atomic_sys.frozen import frozen
 from atomic_sys.host import Host
 from atomic_sys.verbs.fsck import StoreCheck, check_store
 from atomic_sys.verbs.support import claimed
@@ -22,7 +23,7 @@ from atomic_sys.verbs.support import claimed
 _SHOWN = 3  # paths named in one line; `containers verify` has all
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class _Differing:
     deployment: Installed
     problem: str

@@ -24,6 +24,7 @@ def plan_hook(container: Installed, hook: Hook, host: Host) -> tuple[RunHook, ..
             container=name.value,
             runtime=record.runtime or host.paths.runtime,
             command=record.hooks[hook],
+            limit=host.configuration.hook_timeout,
         ),
     )
 

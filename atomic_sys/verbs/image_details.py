@@ -3,10 +3,10 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from atomic_sys.engine.prepare import read_exports
 from atomic_sys.errors import AtomicSysError, UsageError, doing
+from atomic_sys.frozen import frozen
 from atomic_sys.host import Host
 from atomic_sys.model import image_config
 from atomic_sys.model import manifest as documents
@@ -24,7 +24,7 @@ _HELP_LIMIT = 1 << 20  # bytes
 _HELP_LABELS = ("HELP", "help", "Help")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Info:
     """What `images info` shows."""
 
@@ -33,7 +33,7 @@ class Info:
     variables: SettableVariables
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class HistoryEntry:
     """A step of the build; `size` is that of its layer as it was downloaded, None if not known."""
 

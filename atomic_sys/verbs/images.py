@@ -3,11 +3,11 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from atomic_sys.engine.observe import installed
 from atomic_sys.errors import AtomicSysError, NotFound, UsageError, doing
+from atomic_sys.frozen import frozen
 from atomic_sys.host import Host
 from atomic_sys.log import warn
 from atomic_sys.model.digest import Digest
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 FILTERS = ("repo", "repository", "tag", "id", "image", "created", "size", "type", "is_dangling")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class ListedImage:
     """A row of the list; `users` are the containers whose current deployment is of this image."""
 

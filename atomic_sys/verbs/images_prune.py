@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """`atomic images prune`: deployments, bundles and objects that nobody needs any more."""
 
-from dataclasses import dataclass
-
 from atomic_sys.engine.observe import all_deployments, installed
 from atomic_sys.engine.report import Report
+from atomic_sys.frozen import frozen
 from atomic_sys.host import Host
 from atomic_sys.store.prune import PruneReport
 from atomic_sys.verbs.collecting import collect_every
@@ -13,7 +12,7 @@ from atomic_sys.verbs.mounts import clean_mounts
 from atomic_sys.verbs.run_once import clean_runs
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Pruned:
     """What was removed: from the store, of old deployments, which are called NAME.N, and the paths
     of what commands that died have left.

@@ -5,13 +5,14 @@ The name in the store stays; so do the deployments and their files.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum
 
 from atomic_sys.engine import pull
 from atomic_sys.engine.report import Report
 from atomic_sys.engine.sources import stored_source
 from atomic_sys.errors import AtomicSysError, doing
+from atomic_sys.frozen import frozen
 from atomic_sys.host import Host
 from atomic_sys.log import warn
 from atomic_sys.model.digest import Digest
@@ -30,7 +31,7 @@ class UpdateStatus(Enum):
     FAILED = "Could not pull"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class ImageUpdate:
     """What became of one image; `problem` says why it could not be pulled."""
 

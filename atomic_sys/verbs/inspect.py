@@ -4,10 +4,9 @@
 As with skopeo, the policy is not asked: nothing of what is looked at is kept or run.
 """
 
-from dataclasses import dataclass
-
 from atomic_sys.engine.pull import require_image
 from atomic_sys.errors import Damaged, UsageError, doing
+from atomic_sys.frozen import frozen
 from atomic_sys.host import Host
 from atomic_sys.image.http_response import NetworkError
 from atomic_sys.image.origin import Origin, RawManifest
@@ -32,7 +31,7 @@ from atomic_sys.store.images import StoredImage
 from atomic_sys.verbs.support import locate, parse_image
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Inspected:
     """An image of a source: what its name leads to, and the instance for this host.
 

@@ -3,7 +3,7 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import partial
 
 from atomic_sys import log
@@ -18,6 +18,7 @@ from atomic_sys.engine.pull import Pulled
 from atomic_sys.engine.rendered_files import checksums
 from atomic_sys.engine.report import Report
 from atomic_sys.errors import AtomicSysError, UsageError, doing
+from atomic_sys.frozen import frozen
 from atomic_sys.host import Host
 from atomic_sys.model import image_config
 from atomic_sys.model.names import ContainerName
@@ -31,7 +32,7 @@ from atomic_sys.verbs.run_once import wants_to_run_once
 from atomic_sys.verbs.support import claimed, make_view, parse_image
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Install:
     """What is asked for; without a name, the image's basename and tag make one.
 
@@ -49,7 +50,7 @@ class Install:
     ordering: Ordering = field(default_factory=Ordering)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class InstallResult:
     """What came of it; `plan` is None when the container was there already.
 

@@ -2,9 +2,9 @@
 """`atomic login` and `atomic logout`: credentials checked by their registry, and kept for later."""
 
 import os
-from dataclasses import dataclass
 
 from atomic_sys.errors import NotFound, UsageError
+from atomic_sys.frozen import frozen
 from atomic_sys.host import Host
 from atomic_sys.image import auth_store
 from atomic_sys.image.auth import Access, AccessDenied
@@ -22,7 +22,7 @@ def registry_key(text: str) -> str:
     return key
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class LoginPlace:
     """A key of auth.json, and whether its registry need not prove who it is."""
 

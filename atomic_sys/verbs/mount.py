@@ -3,12 +3,12 @@
 
 import contextlib
 import os
-from dataclasses import dataclass
 from functools import partial
 
 from atomic_sys.engine import observe
 from atomic_sys.engine.mounts import Wanted
 from atomic_sys.errors import UsageError, doing
+from atomic_sys.frozen import frozen
 from atomic_sys.fs.directory import open_directory, opened
 from atomic_sys.fs.mount import MountAttribute
 from atomic_sys.host import Host
@@ -34,7 +34,7 @@ _CLEARED = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class MountOptions:
     """How to mount: read-only, without set-ID programs and devices, unless it is asked for."""
 

@@ -9,11 +9,11 @@ import os
 import pwd
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from atomic_sys.engine.observe import Installed, require
 from atomic_sys.errors import AtomicSysError
+from atomic_sys.frozen import frozen
 from atomic_sys.fs.process import Command
 from atomic_sys.host import Host
 from atomic_sys.model import strict_json
@@ -23,7 +23,7 @@ from atomic_sys.model.strict_json import Json, as_array, as_integer, as_object
 _UNLIMITED = 1 << 60  # bytes; the kernel's "no limit" is some number beyond all memory
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Process:
     """A process of a container, by its number on the host; `cpu` is in seconds."""
 
@@ -35,7 +35,7 @@ class Process:
     command: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Usage:
     """What a container takes; sizes are in bytes, `cpu` is in percent of one processor.
 

@@ -2,15 +2,15 @@
 """`atomic containers protect`: all root file systems of the host, as the boot does it."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from atomic_sys.engine.observe import Installed, all_deployments, installed
 from atomic_sys.errors import AtomicSysError
+from atomic_sys.frozen import frozen
 from atomic_sys.host import Host
 from atomic_sys.verbs.support import protect_deployment
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Protected:
     """A deployment, and why it is not protected; None where it is."""
 

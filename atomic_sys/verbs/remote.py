@@ -1,20 +1,21 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Containers whose root file system is elsewhere: what install, update and rollback share."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from atomic_sys.engine.observe import Installed, read_deployment_file, rootfs_path
 from atomic_sys.engine.prepare import Deployment, HostView, prepare
 from atomic_sys.engine.remote_rootfs import RemoteFiles, RemoteRootfs, users_of
 from atomic_sys.engine.verify import deployed_tree
 from atomic_sys.errors import AtomicSysError, UsageError
+from atomic_sys.frozen import frozen
 from atomic_sys.host import Host
 from atomic_sys.render.render import Rendered
 from atomic_sys.store.images import StoredImage
 from atomic_sys.store.view import Tree
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Prepared:
     """The texts of a deployment; `rootfs` is where its files are, if that is elsewhere."""
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """`atomic containers rollback NAME` and `deployments NAME`: the deployments that are kept."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from atomic_sys.engine import kept_files, predecessor
 from atomic_sys.engine.host_changes import plan_host_changes
@@ -20,6 +20,7 @@ from atomic_sys.engine.operations import InstallHostFile, Plan, ReplaceFile
 from atomic_sys.engine.report import Report
 from atomic_sys.engine.switch import Switch, Texts
 from atomic_sys.errors import AtomicSysError, NotFound, doing
+from atomic_sys.frozen import frozen
 from atomic_sys.host import Host
 from atomic_sys.model.container_state import ContainerState
 from atomic_sys.model.health import can_read
@@ -39,7 +40,7 @@ from atomic_sys.verbs.switching import (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Rollback:
     """What is asked for; without `to` it is the deployment before. `settle` is in seconds."""
 
@@ -48,7 +49,7 @@ class Rollback:
     dry_run: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class ListedDeployment:
     """A deployment of a container, and what it is to it."""
 

@@ -10,7 +10,7 @@ import contextlib
 import os
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from typing import TypeAlias
 
@@ -30,6 +30,7 @@ from atomic_sys.engine.pull import Pulled
 from atomic_sys.engine.report import Report
 from atomic_sys.engine.steps import UndoLog, perform, unwind
 from atomic_sys.errors import AtomicSysError, Busy, doing
+from atomic_sys.frozen import frozen
 from atomic_sys.fs.atomic import write_file
 from atomic_sys.fs.directory import make_directories, opened, remove_tree
 from atomic_sys.fs.lock import directory_locked
@@ -50,7 +51,7 @@ _After: TypeAlias = RemoveTmpfiles | RemoveTree | RemoveEmptyDirectory
 _LABEL, _ONCE = "atomic.run", "once"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class RunOnce:
     """What is asked for. Without a command it is the image's own; `terminal`: give it ours.
 

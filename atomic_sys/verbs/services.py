@@ -4,10 +4,10 @@
 import os
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from atomic_sys.engine.observe import Installed, read_deployment_file, require, rootfs_path
 from atomic_sys.errors import AtomicSysError, doing
+from atomic_sys.frozen import frozen
 from atomic_sys.fs.process import run_attached
 from atomic_sys.host import Host
 from atomic_sys.model.names import ContainerName
@@ -18,7 +18,7 @@ from atomic_sys.verbs.support import START_TIMEOUT
 _MADE_BELOW = ("/run/", "/var/run/")  # mount sources that a boot has removed
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Execution:
     """A command for a container: how it is run there, as `runc exec` has it."""
 

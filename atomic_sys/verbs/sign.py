@@ -4,7 +4,6 @@
 import contextlib
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from atomic_sys import __version__
 from atomic_sys.engine import sign as engine
@@ -13,6 +12,7 @@ from atomic_sys.engine.registry_signatures import RegistrySignatures
 from atomic_sys.engine.sign import Signing
 from atomic_sys.engine.signature_places import SignaturePlaces
 from atomic_sys.errors import AtomicSysError, UsageError, doing
+from atomic_sys.frozen import frozen
 from atomic_sys.fs.atomic import create_file
 from atomic_sys.fs.directory import open_root
 from atomic_sys.host import Host
@@ -29,7 +29,7 @@ _KEY_LIMIT = 1 << 20  # bytes
 _PASSPHRASE_LIMIT = 4096  # bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Sign:
     """What to sign, and how; see docs/man/atomic.1."""
 

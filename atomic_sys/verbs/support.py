@@ -72,6 +72,7 @@ def make_tools(host: Host, report: Report, journal: Journal) -> Tools:
         backup=journal.backup,
         say=report.say,
         start_timeout=START_TIMEOUT,
+        written=host.paths.written,
     )
 
 

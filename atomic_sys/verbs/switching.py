@@ -2,7 +2,7 @@
 """What update and rollback share: look at the host, switch in one transaction, clean up."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 from atomic_sys import log
@@ -24,6 +24,7 @@ from atomic_sys.engine.operations import Plan, RemoveTree
 from atomic_sys.engine.remote_rootfs import users_of
 from atomic_sys.engine.switch import Switch, Texts, plan_files, plan_restart
 from atomic_sys.errors import AtomicSysError, ExitCode, explain, hint_of
+from atomic_sys.frozen import frozen
 from atomic_sys.host import Host
 from atomic_sys.model.container_state import ContainerState
 from atomic_sys.model.names import ContainerName
@@ -39,7 +40,7 @@ class RolledBack(AtomicSysError):
     exit_code = ExitCode.ROLLED_BACK
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Current:
     """The container as it is now; `number` is that of its deployment."""
 
@@ -107,7 +108,7 @@ def host_look(host: Host) -> HostLook:
     return HostLook(checksum=partial(checksum_in, host.root), read=read)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Way:
     """How to switch: the verb, and what happens when the new deployment fails."""
 

@@ -5,9 +5,9 @@ Nothing is written before `apply`.
 """
 
 import os
-from dataclasses import dataclass
 
 from atomic_sys.errors import UsageError
+from atomic_sys.frozen import frozen
 from atomic_sys.host import Host
 from atomic_sys.log import warn
 from atomic_sys.model.strict_json import Json
@@ -28,7 +28,7 @@ _NAMELESS = ("dir", "oci", "oci-archive", "docker-archive", "tarball", "sif")
 _FREE = ("exactReference", "exactRepository")  # identities that look at no name of the image
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Add:
     """What is asked for; `identity` is a signedIdentity, `keys` are for a kind that has some."""
 
@@ -41,7 +41,7 @@ class Add:
     lookaside: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Prepared:
     """What would be written, and what somebody should agree to before.
 

@@ -2,13 +2,14 @@
 """`atomic trust check` and `atomic trust audit`: verdicts, without copying or changing anything."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from atomic_sys.engine.judge import Judge, from_store
 from atomic_sys.engine.observe import Installed, installed
 from atomic_sys.engine.pull import require_image
 from atomic_sys.engine.sources import stored_identity
 from atomic_sys.errors import AtomicSysError, UsageError, doing
+from atomic_sys.frozen import frozen
 from atomic_sys.host import Host
 from atomic_sys.image.resolve import resolve
 from atomic_sys.model.digest import Digest
@@ -27,7 +28,7 @@ from atomic_sys.verbs.support import locate, make_judge, parse_image
 from atomic_sys.verbs.trust_show import demands_of
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Checked:
     """An image and its verdict; `demands` are the requirements with their keys."""
 
@@ -36,7 +37,7 @@ class Checked:
     demands: tuple[Demand, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class _Case:
     """What the judge gets to see."""
 
@@ -99,7 +100,7 @@ def _stored_case(image: StoredImage, identity: ImageIdentity, host: Host) -> _Ca
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Audited:
     """An installed container; without a verdict it could not be judged, and `problem` says why."""
 

@@ -5,10 +5,11 @@ A key is looked at before it gets into a policy: one that nobody could verify wi
 """
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum
 
 from atomic_sys.errors import AtomicSysError, UsageError
+from atomic_sys.frozen import frozen
 from atomic_sys.host import Host
 from atomic_sys.trust import openpgp_keys
 from atomic_sys.trust.files import KEY_LIMIT, read_key_file
@@ -23,7 +24,7 @@ from atomic_sys.trust.requirements import (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class KeyOptions:
     """As on the command line: `keys` are files, addresses or ids, `files` stay where they are."""
 
@@ -40,7 +41,7 @@ class Home(Enum):
     SAVED = "saved"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class GivenKey:
     """A key, where it is from, and for Home.SAVED the directory and the name of its file.
 

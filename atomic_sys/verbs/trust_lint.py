@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """`atomic trust lint`: what is wrong with a policy that could as well be right. Reads only."""
 
-from dataclasses import dataclass
-
+from atomic_sys.frozen import frozen
 from atomic_sys.host import Host
 from atomic_sys.trust.files import find_policy
 from atomic_sys.trust.lint import Finding, Place, Severity, lint
@@ -11,7 +10,7 @@ from atomic_sys.trust.policy import InvalidPolicy, parse
 from atomic_sys.verbs.trust_show import places
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Linted:
     """A policy and what is wrong with it."""
 

@@ -3,11 +3,11 @@
 
 import functools
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from atomic_sys.engine.pull import require_image
 from atomic_sys.engine.sources import stored_identity
 from atomic_sys.errors import AtomicSysError, doing
+from atomic_sys.frozen import frozen
 from atomic_sys.host import Host
 from atomic_sys.model.source import StoredSource
 from atomic_sys.model.strict_json import Json
@@ -38,7 +38,7 @@ from atomic_sys.verbs.support import locate, parse_image
 DEFAULT = "* (default)"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Entry:
     """A scope of the policy; both names are None for the policy's default.
 
@@ -115,7 +115,7 @@ def identity_of(demand: Demand) -> Identity | None:
             return None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class SignaturePlaces:
     """Where signatures of an image in a registry are read and written, and which file says so."""
 
@@ -134,7 +134,7 @@ class SignaturePlaces:
         }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Effective:
     """What the policy asks of one image, and why just that.
 

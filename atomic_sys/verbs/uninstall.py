@@ -2,7 +2,6 @@
 """`atomic uninstall NAME` and `atomic containers delete NAME...`."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 
 from atomic_sys import log
 from atomic_sys.engine import dependents, purge
@@ -21,7 +20,8 @@ from atomic_sys.engine.operations import Plan
 from atomic_sys.engine.plan import plan_uninstall
 from atomic_sys.engine.report import Report
 from atomic_sys.engine.state_rules import StatePath
-from atomic_sys.errors import AtomicSysError, doing
+from atomic_sys.errors import AtomicSysError, NoSpace, doing
+from atomic_sys.frozen import frozen
 from atomic_sys.host import Host
 from atomic_sys.model.hooks import Hook
 from atomic_sys.model.names import ContainerName
@@ -30,7 +30,7 @@ from atomic_sys.verbs.remote import refuse_used
 from atomic_sys.verbs.support import claimed
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Uninstall:
     """What is asked for; `purged` are the paths whose removal was agreed to.
 
@@ -68,7 +68,7 @@ def uninstall(name: ContainerName, request: Uninstall, host: Host, report: Repor
         if not request.dry_run:
             try:
                 run_hook(hook, transaction)
-            except HookFailed as error:
+            except (HookFailed, NoSpace) as error:
                 if not request.force:
                     error.hint = f"atomic uninstall --force {name} uninstalls it all the same"
                     raise

@@ -3,7 +3,7 @@
 
 import contextlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import Enum
 
 from atomic_sys.engine.apply import apply
@@ -21,6 +21,7 @@ from atomic_sys.engine.remote_rootfs import OtherFiles
 from atomic_sys.engine.report import Report
 from atomic_sys.engine.switch import Switch, Texts
 from atomic_sys.errors import AtomicSysError, doing
+from atomic_sys.frozen import frozen
 from atomic_sys.host import Host
 from atomic_sys.model.health import can_read
 from atomic_sys.model.hooks import Hook
@@ -49,7 +50,7 @@ from atomic_sys.verbs.switching import (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Update:
     """What is asked for; `settle` is in seconds. `careful` passes over what failed before.
 
@@ -77,7 +78,7 @@ class Status(Enum):
     UNKNOWN = "Unknown"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class UpdateResult:
     """Image ids are digests in hex; `plan` is what a dry run would have done."""
 
@@ -156,8 +157,8 @@ def _switch(
     try:
         perform(fill, switch, host, transaction, Way(verb="update", roll_back=request.roll_back))
     except RolledBack as error:
-        # Remembered outside of the transaction, which is as if it had never been; but a full disk,
-        # say, is no fault of the image's.
+        # Remembered outside of the transaction, which is as if it had never been. On a full disk
+        # the cause is NoSpace, whatever failed: that is no fault of the image's.
         if isinstance(error.__cause__, StartFailed | Unhealthy):
             remember_bad(switch.name, f"sha256:{switch.record.revision}", host)
         raise

@@ -35,7 +35,7 @@ PACKAGES = (
     "python3-jinja2", "python3-gnupg", "python3-zstandard", "python3-rich",
     "python3-cryptography", "python3-cffi-backend", "gnupg", "runc", "crun",
     # judges and partners of the tests
-    "ostree", "docker-registry",
+    "ostree", "docker-registry", "squashfs-tools",
 )  # fmt: skip
 LEFT_OUT = ("usr/share/man", "usr/share/locale", "usr/share/info", "var/cache/apt",
             "var/lib/apt/lists", "var/cache/debconf", "var/log/apt")  # fmt: skip

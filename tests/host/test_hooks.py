@@ -14,7 +14,8 @@ from tests.support import images, layers
 pytestmark = pytest.mark.usefixtures("base")
 SERVE = "trap 'exit 0' TERM; while :; do /bin/busybox sleep 1 & wait; done"
 HOOKS = {
-    "pre-update": "echo saving; echo {} >/data/saved; test ! -e /data/refuse",
+    "pre-update": "echo saving; echo {} >/data/saved; test ! -e /data/refuse || exit 1;"
+    " test ! -e /data/slow || /bin/busybox sleep 1234",
     "uninstall": "echo leaving; echo left >/data/left; test ! -e /data/stay",
 }
 DATA = "/var/lib/kept/data"
@@ -86,12 +87,26 @@ def test_the_hook_of_what_runs_is_run_before_the_update(kept: Host) -> None:
     )  # fmt: skip
 
 
+def test_a_hook_that_takes_too_long_is_ended(kept: Host) -> None:
+    publish(kept, "three")
+    kept.path(f"{DATA}/slow").touch()
+    kept.write("/etc/atomic.conf", "hook_timeout: 1\n")
+    before = invocation(kept)
+    done = atomic(kept, "containers", "update", "kept", "--settle=1", code=1)
+    assert "the pre-update hook failed: took longer than 1 seconds: saving" in done.stderr
+    assert "hint: hook_timeout in /etc/atomic.conf grants more time" in done.stderr
+    assert invocation(kept) == before
+    assert "sleep 1234" not in atomic(kept, "containers", "ps", "kept").stdout
+    kept.path("/etc/atomic.conf").unlink()
+    kept.path(f"{DATA}/slow").unlink()
+
+
 def test_a_container_that_does_not_run_has_no_hook(kept: Host) -> None:
     atomic(kept, "stop", "kept")
-    publish(kept, "three")
+    kept.path(f"{DATA}/saved").unlink()
     done = atomic(kept, "containers", "update", "kept")
     assert "kept does not run: its pre-update hook is left out" in done.stderr
-    assert kept.path(f"{DATA}/saved").read_text() == "one\n"
+    assert not kept.path(f"{DATA}/saved").exists()
     atomic(kept, "run", "kept")
 
 

@@ -4,26 +4,13 @@
 The tests run in the order of the file.
 """
 
-from pathlib import Path
-
 import pytest
 
 from tests.host.host import Host
-from tests.host.service import CHECKOUTS, atomic, busybox, make_trusting
-from tests.support import images, layers
+from tests.host.service import CHECKOUTS, atomic
+from tests.host.sharing import assert_read_only, export, make_layouts, make_mount_points, version
 
 pytestmark = pytest.mark.usefixtures("base")
-SERVE = "trap 'exit 0' TERM; while :; do /bin/busybox sleep 1 & wait; done"
-UNIT = b"""[Service]
-Type=exec
-ExecStart=$EXEC_START
-ExecStop=$EXEC_STOP
-WorkingDirectory=$DESTDIR
-SuccessExitStatus=143
-
-[Install]
-WantedBy=multi-user.target
-"""
 MOUNT = """[Mount]
 What=/export
 Where=/srv/shared
@@ -33,35 +20,7 @@ Options=bind,ro
 NAMES = ("one", "two")
 
 
-def make_layout(directory: Path, version: str) -> None:
-    content = [
-        *(layers.directory(name) for name in ("proc", "dev", "sys", "run", "tmp")),
-        *busybox("sh", "cat", "touch"),
-        layers.file("version", version.encode()),
-        layers.file("exports/service.template", UNIT),
-    ]
-    images.layout(directory, content, {"Cmd": ["/bin/sh", "-c", SERVE]})
-
-
-def make_mount_points(host: Host) -> None:
-    """What the hint of a refusal says, where the export can be written to."""
-    for number in ("1", "2"):
-        done = atomic(
-            host, "install", f"--rootfs=/srv/shared/{number}", f"oci:/srv/images/{number}",
-            code=None,
-        )  # fmt: skip
-        said = done.stderr.partition("hint: in it, where it can be written to: ")[2]
-        commands = said.partition(";")[0]
-        assert "touch etc/hosts" in commands
-        host.run(["sh", "-c", f"cd /export/{number} && {commands}"])
-
-
-def version(host: Host, name: str) -> str:
-    """What the running container sees."""
-    return host.run(["runc", "exec", name, "/bin/cat", "/version"]).stdout
-
-
-def export(host: Host) -> str:
+def exported(host: Host) -> str:
     """Names, sizes, owners and times of all that is exported."""
     return host.run(["find", "/export", "-printf", "%p %s %m %U %T@ %C@\n"]).stdout
 
@@ -70,16 +29,8 @@ def export(host: Host) -> str:
 def ready(host: Host, tmp_path_factory: pytest.TempPathFactory) -> Host:
     """Two versions are exported, and mounted read-only at /srv/shared by a unit."""
     layouts = tmp_path_factory.mktemp("layouts")
-    for number in ("1", "2"):
-        make_layout(layouts / number, number)
-    make_trusting(host, layouts, "/srv/images")
-    host.path("/export").mkdir()
-    for number in ("1", "2"):
-        atomic(host, "--root=/", "pull", f"oci:/srv/images/{number}")
-        atomic(host, "images", "checkout", "--copy", number, f"/export/{number}")
-        atomic(host, "images", "delete", number)
-    atomic(host, "images", "prune")
-    host.path("/srv/shared").mkdir()
+    make_layouts(layouts)
+    export(host, layouts)
     host.write("/etc/systemd/system/srv-shared.mount", MOUNT)
     host.run(["systemctl", "daemon-reload"])
     host.run(["systemctl", "start", "srv-shared.mount"])
@@ -88,17 +39,16 @@ def ready(host: Host, tmp_path_factory: pytest.TempPathFactory) -> Host:
 
 
 def test_two_containers_run_from_it(ready: Host) -> None:
-    before = export(ready)
+    before = exported(ready)
     for name in NAMES:
         atomic(ready, "install", "--system", "--now", "-n", name, "--rootfs=/srv/shared/1",
                "oci:/srv/images/1")  # fmt: skip
     for name in NAMES:
         assert version(ready, name) == "1"
         assert ready.systemctl_show(f"{name}.service", "ActiveState") == {"ActiveState": "active"}
-        written = ready.run(["runc", "exec", name, "/bin/touch", "/new"], check=False)
-        assert (written.returncode, "Read-only file system" in written.stderr) == (1, True)
+        assert_read_only(ready, name)
         atomic(ready, "containers", "verify", name)
-    assert export(ready) == before
+    assert exported(ready) == before
     kept = ready.run(["find", f"{CHECKOUTS}/.storage", "-name", "*.file", "-size", "+100k"])
     assert kept.stdout == ""
 
@@ -127,11 +77,11 @@ def test_after_a_reboot_the_units_wait_for_the_mount(ready: Host) -> None:
 
 
 def test_one_goes_and_the_other_stays(ready: Host) -> None:
-    before = export(ready)
+    before = exported(ready)
     atomic(ready, "uninstall", "one")
     assert version(ready, "two") == "1"
     atomic(ready, "uninstall", "two")
     atomic(ready, "images", "prune")
-    assert export(ready) == before
+    assert exported(ready) == before
     left = ready.run(["sh", "-c", f"ls {CHECKOUTS}; find {CHECKOUTS}/.storage -name '*.commit*'"])
     assert left.stdout == ""

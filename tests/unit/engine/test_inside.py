@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from atomic_sys.engine import inside
-from atomic_sys.engine.inside import Failed, execute
+from atomic_sys.engine.inside import Failed, TookTooLong, execute
 
 # As runc does: a session of its own for the command, whose pid is told, and which is waited for. It
 # starts in no time, and the command begins when its pid is told: on a machine with much to do, both
@@ -72,7 +72,7 @@ def hangs(tmp_path: Path) -> list[str]:
 
 
 def test_when_its_time_is_over_its_children_go_too(runtime: str, tmp_path: Path) -> None:
-    with pytest.raises(Failed, match=r"^took longer than 1 seconds: begun$"):
+    with pytest.raises(TookTooLong, match=r"^took longer than 1 seconds: begun$"):
         execute(runtime, "etcd", hangs(tmp_path), 1)
     assert_ends(tmp_path / "child")
 

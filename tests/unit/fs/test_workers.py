@@ -7,6 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,16 @@ def test_results_come_back_from_other_processes(heard: Heard) -> None:
     assert len(set(heard.results)) == 5
     assert os.getpid() not in heard.results
     assert heard.most == 2
+
+
+def test_a_job_can_leave_the_processors_to_others(heard: Heard) -> None:
+    job = heard.job(lambda _: os.getpriority(os.PRIO_PROCESS, 0))
+    run_all([job], 1)
+    run_all([replace(job, nice=3, telling=heard.telling())], 1)
+    first, second = heard.results
+    assert isinstance(first, int)
+    assert first == os.getpriority(os.PRIO_PROCESS, 0)
+    assert second == min(first + 3, 19)
 
 
 def test_what_a_job_tells_is_heard_while_it_works(heard: Heard) -> None:

@@ -32,6 +32,7 @@ gnupg_homedir: /root/keys
 http_proxy: http://proxy.example.com:3128
 no_proxy: localhost,.example.com
 deployments: 5
+hook_timeout: 3600
 max_layer_entries: 10
 max_path_depth: 20
 max_header_bytes: 8192
@@ -52,6 +53,7 @@ def test_everything() -> None:
             "no_proxy": "localhost,.example.com",
         },
         deployments=5,
+        hook_timeout=3600,
         limits=LayerLimits(entries=10, depth=20, header=8192, unpacked=2 << 20),
     )
 
@@ -72,6 +74,11 @@ def test_comments_alone_load_no_reader(monkeypatch: pytest.MonkeyPatch) -> None:
     ("document", "message"),
     [
         (b"deployments: 1", "f: deployments: expected a whole number from 2 to 100, found '1'"),
+        (
+            b"hook_timeout: 0",
+            "hook_timeout: expected a whole number from 1 to 604800",
+        ),
+        (b"hook_timeout: 5m", "found '5m'"),
         (b"deployments: yes", "found 'True'"),
         (b"deployments: 2.5", "found '2.5'"),
         (b"checkout_path: here", "f: checkout_path: expected an absolute path, found 'here'"),
