@@ -17,7 +17,7 @@ from atomic_sys.errors import AtomicSysError, ExitCode
 from atomic_sys.trust.gpg import GpgVerifier
 from atomic_sys.trust.gpg_signer import GpgSigner, SigningFailed
 from tests.support import images
-from tests.support.gpg import new_home
+from tests.support.gpg import Gpg, new_home
 from tests.support.registry import docker_registry
 
 pytestmark = pytest.mark.conformance
@@ -77,10 +77,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     top = tmp_path_factory.mktemp("sign")
     layout = images.layout(top / "layout")
     (top / "registry").mkdir()
-    with (
-        docker_registry(top / "registry") as registry,
-        new_home() as home,
-    ):
+    with docker_registry(top / "registry") as registry, new_home() as home:
         (top / "registries.d").mkdir()
         (top / "registries.d/a.yaml").write_text(
             f"docker:\n  {registry}:\n    lookaside: file://{top}/published\n"
@@ -92,13 +89,10 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         (top / "registries.conf").write_text(conf)
         (top / "secret").write_text("secret\nignored\n")
         world = World(top=top, registry=registry, gnupghome=home)
-        for name, passphrase in (("alice", ""), ("bob", "secret")):
-            gpg = ("gpg", f"--homedir={home}", "--batch", "--quiet", "--pinentry-mode=loopback")
-            user = f"{name}@example.com"
-            make = (f"--passphrase={passphrase}", "--quick-gen-key", user, "ed25519", "sign", "0")
-            subprocess.run([*gpg, *make], check=True, capture_output=True)
-            key = subprocess.run([*gpg, "--export", user], check=True, capture_output=True).stdout
-            (top / f"{name}.gpg").write_bytes(key)
+        gpg = Gpg(home)
+        for name, options in (("alice", ()), ("bob", ("--passphrase=secret",))):
+            gpg.make_key(name, *options)
+            (top / f"{name}.gpg").write_bytes(gpg.public(name))
         subprocess.run(["gpgconf", f"--homedir={home}", "--kill", "gpg-agent"], check=True)
         world.skopeo(f"oci:{layout}:latest", f"docker://{world.image}")
         assert world.atomic("trust", "generate-key", f"--output-prefix={top}/key",
