@@ -5,6 +5,9 @@ PYTHON ?= /usr/bin/python3
 VENV   := .venv
 PREFIX ?= /usr
 CACHE  ?= $(HOME)/.cache/atomic-sys
+# How many tests run at once, each module in one worker. A test host needs a gigabyte of memory.
+JOBS   ?= 2
+PYTEST := $(VENV)/bin/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 # What runs the program, and what only its tests need. README.md lists the same.
 RUN_PACKAGES := python3-gi python3-pydbus python3-requests python3-yaml python3-jinja2 \
@@ -15,7 +18,7 @@ TEST_PACKAGES := python3-venv python3-pip systemd systemd-container dbus deboots
 missing = $(shell for p in $(1); do \
     dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || echo $$p; done)
 
-.PHONY: help venv packages test unit conformance host check coverage demo bench install clean
+.PHONY: help venv packages compiled test unit conformance host check coverage demo bench install clean
 
 help:
 	@echo 'make demo         the whole story in front of your eyes: etcd, flannel, docker on a real systemd'
@@ -52,17 +55,22 @@ $(VENV)/ready: setup.cfg pyproject.toml | packages
 	$(VENV)/bin/pip install -q --no-build-isolation --config-settings editable_mode=compat -e '.[test,fast]'
 	touch $@
 
-test: venv
-	$(VENV)/bin/python -m pytest tests
+# Tests run the command thousands of times. Each would compile it where Python is told to write no
+# caches, as it often is in containers.
+compiled: venv
+	@$(VENV)/bin/python -m compileall -q atomic_sys
 
-unit: venv
-	$(VENV)/bin/python -m pytest tests -m 'not conformance and not host'
+test: compiled
+	$(PYTEST) tests
 
-conformance: venv
-	$(VENV)/bin/python -m pytest tests -m conformance
+unit: compiled
+	$(PYTEST) tests -m 'not conformance and not host'
 
-host: venv
-	$(VENV)/bin/python -m pytest tests -m host
+conformance: compiled
+	$(PYTEST) tests -m conformance
+
+host: compiled
+	$(PYTEST) tests -m host
 
 check: venv
 	$(VENV)/bin/python -m pytest -q tests/test_checks.py tests/test_architecture.py

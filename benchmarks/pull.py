@@ -115,7 +115,8 @@ def _measure(directory: Path, contender: Contender, image: str, results: Results
     first, second = (contender.command(directory, f"{image}:{tag}") for tag in ("v1", "v2"))
     keep("pull", contender.name, run(first, directory))
     if contender in (OURS, PODMAN):
-        keep("unchanged", contender.name, run(first, directory))
+        ours = contenders.ours_unchanged(directory, f"{image}:v1")
+        keep("unchanged", contender.name, run(ours if contender is OURS else first, directory))
     if contender.again:
         keep("update", contender.name, run(second, directory))
     if contender is OURS:

@@ -159,29 +159,9 @@ class Checkout:
 
     def leaves(self, fd: int, directory: Directory) -> None:
         """Make the files and the symbolic links of the directory."""
-        # Nearly every file is a link, with nothing between here and the kernel that it can do
-        # without. Where the empty ones are not known each has to be looked at.
-        objects = self.repository.objects
-        empty = self.empty if self.as_root and self.content is not Content.COPIES else None
         for name, node in directory.nodes.items():
-            if isinstance(node, Directory):
-                continue
-            if empty is not None and node not in empty:
-                digits = node.hex()
-                path = f"{digits[:2]}/{digits[2:]}.file"
-                try:
-                    os.link(
-                        path,
-                        component(name),
-                        src_dir_fd=objects,
-                        dst_dir_fd=fd,
-                        follow_symlinks=False,
-                    )
-                    continue
-                except OSError as error:
-                    if error.errno not in _LONG_WAY:
-                        raise
-            self.leaf(fd, component(name), node)
+            if not isinstance(node, Directory):
+                self.leaf(fd, component(name), node)
 
     def dress_directory(self, fd: int, metadata: Metadata) -> None:
         """Give a directory its owner, mode, attributes and time."""
@@ -209,10 +189,14 @@ class Checkout:
 
     def _linked(self, fd: int, name: str, content: Checksum) -> bool:
         """What is done for nearly every file, with nothing in it that is not needed for that."""
-        digits = content.hex()
-        path, objects = f"{digits[:2]}/{digits[2:]}.file", self.repository.objects
+        digits, empty, objects = content.hex(), self.empty, self.repository.objects
+        path = f"{digits[:2]}/{digits[2:]}.file"
         try:
-            if os.stat(path, dir_fd=objects, follow_symlinks=False).st_size == 0:
+            if empty is None:
+                is_empty = os.stat(path, dir_fd=objects, follow_symlinks=False).st_size == 0
+            else:
+                is_empty = content in empty
+            if is_empty:
                 return False
             os.link(path, name, src_dir_fd=objects, dst_dir_fd=fd, follow_symlinks=False)
         except OSError as error:

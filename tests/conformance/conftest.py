@@ -1,14 +1,12 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Keys of gpg take a while to make: once for all tests, which only sign with them."""
 
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from tests.conformance.copying import Signer
-from tests.support.gpg import Gpg, revoke, users
+from tests.support.gpg import Gpg, new_home, revoke, users
 
 
 @pytest.fixture(scope="session")
@@ -26,9 +24,8 @@ def revoked(gpg: Gpg) -> tuple[bytes, bytes]:
 
 @pytest.fixture(scope="session")
 def signer() -> Iterator[Signer]:
-    """One key, whose home has a path that is short enough for the agent's socket."""
-    with tempfile.TemporaryDirectory(prefix="gpg-") as home:
-        made = Signer(Path(home))
+    """One key."""
+    with new_home() as home:
+        made = Signer(home)
         made.make()
         yield made
-        made.close()

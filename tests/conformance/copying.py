@@ -2,16 +2,14 @@
 """What the tests of copies share: the command in a root of its own, skopeo, and a signing key."""
 
 import json
-import os
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from atomic_sys.model.digest import Digest
+from tests.support.places import call
 
-PROJECT = Path(__file__).parents[2]
 ACCEPT = {"default": [{"type": "insecureAcceptAnything"}]}
 
 
@@ -58,15 +56,11 @@ class Root:
         The policy is named, so that its keys are files of this machine, as skopeo takes them.
         """
         policy = self.path / "etc/containers/policy.json"
-        done = subprocess.run(
-            [sys.executable, "-m", "atomic_sys", "--root", self.path, "--policy", policy, *argv],
-            capture_output=True,
-            check=False,
-            cwd=PROJECT,
-            text=True,
-        )
-        assert done.returncode == status, done.stdout + done.stderr
-        return done.stdout + done.stderr
+        code, out, talk = call([
+            str(word) for word in ("--root", self.path, "--policy", policy, *argv)
+        ])
+        assert code == status, out + talk
+        return out + talk
 
 
 def content(directory: Path) -> dict[str, bytes]:
@@ -78,7 +72,7 @@ def content(directory: Path) -> dict[str, bytes]:
 
 @dataclass(frozen=True)
 class Signer:
-    """A key, in a home whose path is short enough for the agent's socket."""
+    """A key, in a home of gpg."""
 
     home: Path
 
@@ -87,12 +81,8 @@ class Signer:
         return run("gpg", *options, "--passphrase=", "--pinentry-mode=loopback", *argv, stdin=stdin)
 
     def make(self) -> None:
-        os.chmod(self.home, 0o700)
         self.run("--quick-gen-key", "Vendor <vendor@example.com>", "ed25519", "sign", "1d")
         (self.home / "key.gpg").write_bytes(self.run("--export"))
-
-    def close(self) -> None:
-        run("gpgconf", f"--homedir={self.home}", "--kill", "all")
 
     def sign(self, name: str, digest: Digest) -> bytes:
         critical = {

@@ -81,10 +81,7 @@ class Fleet:
 
     def call(self, host: str, *words: str) -> tuple[int, str, str]:
         """Exit code, stdout and stderr of the command on a host."""
-        done = subprocess.run(
-            self.hosts[host].command(*words), capture_output=True, text=True, check=False
-        )
-        return done.returncode, done.stdout, done.stderr
+        return places.call(self.hosts[host].arguments(*words))
 
     def install(self, host: str, directory: str, *words: str) -> tuple[int, str, str]:
         """Install the image on a host, to run from this directory of the export."""

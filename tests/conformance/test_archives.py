@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -180,25 +181,21 @@ def test_load_of_anything_else(tmp_path: Path, content: bytes) -> None:
 
 
 @pytest.fixture
-def engine(tmp_path: Path) -> Iterator[str]:
-    """podman's service, which speaks Docker's API."""
-    path = tmp_path / "engine.sock"
-    options = (
-        "--root",
-        tmp_path / "storage",
-        "--runroot",
-        tmp_path / "run",
-        "--storage-driver=vfs",
-    )
-    service = subprocess.Popen(["podman", *options, "system", "service", "-t0", f"unix://{path}"])
-    try:
-        deadline = time.monotonic() + 30
-        while not path.exists() and time.monotonic() < deadline:
-            time.sleep(0.05)
-        yield f"unix://{path}"
-    finally:
-        service.terminate()
-        service.wait()
+def engine() -> Iterator[str]:
+    """podman's service, which speaks Docker's API. It takes only short names of directories."""
+    with tempfile.TemporaryDirectory(prefix="podman-", dir="/tmp") as top:
+        path = Path(top, "engine.sock")
+        options = (f"--root={top}/storage", f"--runroot={top}/run", "--storage-driver=vfs")
+        argv = ("podman", *options, "system", "service", "-t0", f"unix://{path}")
+        with subprocess.Popen(argv) as service:
+            try:
+                deadline = time.monotonic() + 30
+                while not path.exists():
+                    assert service.poll() is None and time.monotonic() < deadline
+                    time.sleep(0.05)
+                yield f"unix://{path}"
+            finally:
+                service.terminate()
 
 
 def test_an_engine(

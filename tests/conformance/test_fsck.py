@@ -34,7 +34,7 @@ class Place:
         return self.host.repository
 
     def atomic(self, *argv: str, code: int = 0) -> str:
-        return self.host.alone(*argv, code=code)
+        return self.host.said(*argv, code=code)
 
     def ostree_fsck(self) -> int:
         return subprocess.run(

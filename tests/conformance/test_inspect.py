@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.places import bytes_of
 from tests.support.registry import docker_registry
 
 pytestmark = pytest.mark.conformance
@@ -21,15 +22,7 @@ def run(*argv: str | Path) -> bytes:
 
 
 def atomic(root: Path, *argv: str, status: int = 0) -> bytes:
-    """The command in a process of its own, since raw bytes go around what pytest captures."""
-    done = subprocess.run(
-        ["python3", "-m", "atomic_sys", "--root", root, *argv],
-        capture_output=True,
-        check=False,
-        cwd=Path(__file__).parents[2],
-    )
-    assert done.returncode == status, done.stderr.decode()
-    return done.stdout
+    return bytes_of(["--root", str(root), *argv], status)
 
 
 @pytest.fixture(scope="module")

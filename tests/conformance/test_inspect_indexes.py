@@ -4,7 +4,6 @@
 import hashlib
 import json
 import subprocess
-import sys
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 
 from atomic_sys.model.manifest import DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST
 from tests.support import images
+from tests.support.places import bytes_of
 from tests.support.registry import docker_registry
 
 pytestmark = pytest.mark.conformance
@@ -87,12 +87,7 @@ def put_indexes(host: str) -> None:
 def atomic(host: str, tmp_path: Path, *argv: str) -> bytes:
     conf = tmp_path / "registries.conf"
     conf.write_text(f'[[registry]]\nlocation = "{host}"\ninsecure = true\n')
-    done = subprocess.run(
-        [sys.executable, "-m", "atomic_sys", "--registries-conf", conf, *argv],
-        capture_output=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr.decode()
-    return done.stdout
+    return bytes_of(["--registries-conf", str(conf), *argv])
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -3,85 +3,40 @@
 
 import json
 import os
-import shutil
 import subprocess
-from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from atomic_sys.__main__ import run
 from atomic_sys.errors import ExitCode
+from tests.conformance.offline import (
+    CHECKOUTS,
+    NAME,
+    STORE,
+    Atomic,
+    as_json,
+    make_root,
+    seen,
+)
 from tests.support import images, layers
-from tests.support.fake_registry import FakeRegistry, Reply
-from tests.support.layers import listing
 
 pytestmark = pytest.mark.conformance
-CHECKOUTS = "var/lib/containers/atomic"
-STORE = f"{CHECKOUTS}/.storage"
-ACCEPT = {"type": "insecureAcceptAnything"}
-NAME = "hello"  # of the layout `hello`
-
-
-@pytest.fixture(autouse=True)
-def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("RUNC_PATH", "ATOMIC_OSTREE_REPO", "ATOMIC_OSTREE_CHECKOUT_PATH", "TRUST_POLICY",
-                 "CONTAINERS_POLICY_JSON", "CONTAINERS_REGISTRIES_CONF"):  # fmt: skip
-        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> Path:
-    """A root whose policy accepts OCI layouts and nothing else."""
-    root = tmp_path / "root"
-    for directory in (
-        "etc/containers", "etc/systemd/system", "etc/tmpfiles.d",
-        "usr/bin", "usr/lib/systemd/system", CHECKOUTS, "run", "var/lib", "usr/local/bin",
-    ):  # fmt: skip
-        (root / directory).mkdir(parents=True, exist_ok=True)
-    write_policy(root, {"oci": {"": [ACCEPT]}})
-    runc = shutil.which("runc")
-    assert runc is not None
-    (root / "usr/bin/runc").symlink_to(runc)
-    return root
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    return make_root(tmp_path / "root", monkeypatch)
+
+
+@pytest.fixture
+def atomic(root: Path, capsys: pytest.CaptureFixture[str]) -> Atomic:
+    return Atomic(root=root, capsys=capsys)
 
 
 @pytest.fixture
 def hello(tmp_path: Path) -> str:
     """The argument that names the image."""
     return f"oci:{images.layout(tmp_path / 'hello')}"
-
-
-def write_policy(root: Path, transports: Mapping[str, object]) -> None:
-    policy = {"default": [{"type": "reject"}], "transports": transports}
-    (root / "etc/containers/policy.json").write_text(json.dumps(policy))
-
-
-def seen(root: Path) -> dict[str, tuple[object, ...]]:
-    """Everything below the root but the store and the empty file of the locks."""
-    hidden = (STORE, f"{CHECKOUTS}/.lock", f"{CHECKOUTS}/.journal")
-    return {path: what for path, what in listing(root).items() if not path.startswith(hidden)}
-
-
-@pytest.fixture
-def atomic(root: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
-    """Runs a command line on the root; gives the exit code, stdout and stderr."""
-
-    def call(*words: str) -> tuple[int, str, str]:
-        code = run(["--root", str(root), *words])
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return call
-
-
-Atomic = Callable[..., tuple[int, str, str]]
-
-
-def as_json(done: tuple[int, str, str]) -> Any:
-    """What a command printed, if it printed JSON and nothing else."""
-    return json.loads(done[1])
 
 
 def test_the_life_of_a_container(root: Path, hello: str, atomic: Atomic) -> None:
@@ -284,144 +239,6 @@ def test_delete_all_containers(root: Path, hello: str, atomic: Atomic) -> None:
     assert atomic("containers", "list", "-aq")[1] == "web.1\n"
     assert atomic("-y", "containers", "delete", "--all")[0] == 0
     assert seen(root) == before
-
-
-@pytest.fixture
-def registry(root: Path) -> Iterator[FakeRegistry]:
-    """A registry with the image `hello`."""
-    content = images.members()
-    image = images.make(content)
-    with FakeRegistry() as registry:
-        place = "/v2/team/hello"
-        manifest = Reply(
-            headers={"Content-Type": "application/vnd.oci.image.manifest.v1+json"},
-            body=image.raw_manifest,
-        )
-        registry.replies = {
-            "/v2/": Reply(body=b"{}"),
-            f"{place}/manifests/latest": manifest,
-            f"{place}/manifests/{image.digest}": manifest,
-            f"{place}/blobs/{image.config_digest}": Reply(body=image.config),
-            f"{place}/blobs/{image.layers[0]}": Reply(body=layers.archive(content)),
-        }
-        (root / "etc/containers/registries.conf").write_text(
-            f'[[registry]]\nlocation = "{registry.host}"\ninsecure = true\n'
-        )
-        yield registry
-
-
-def blobs(registry: FakeRegistry) -> list[str]:
-    return [path for path, _ in registry.requests if "/blobs/" in path]
-
-
-def test_a_rejected_image_is_not_even_fetched(
-    root: Path, registry: FakeRegistry, atomic: Atomic
-) -> None:
-    before = seen(root)
-    code, out, err = atomic("install", f"{registry.host}/team/hello")
-    assert (code, out) == (ExitCode.REJECTED, "")
-    assert "hello" in err
-    assert [path for path, _ in registry.requests if "/manifests/" in path]
-    assert blobs(registry) == []
-    assert seen(root) == before
-    assert atomic("images", "list", "-q") == (0, "", "")
-
-
-def test_an_image_of_the_store_is_judged_again(
-    root: Path, registry: FakeRegistry, atomic: Atomic
-) -> None:
-    write_policy(root, {"docker": {registry.host: [ACCEPT]}})
-    reference = f"{registry.host}/team/hello"
-    assert atomic("install", reference)[0] == 0
-    assert len(blobs(registry)) == 2
-    assert atomic("install", reference, "--name", "second")[0] != 0  # the same host files
-    asked = len(registry.requests)
-    assert atomic("uninstall", NAME)[0] == 0
-    write_policy(root, {})
-    before = seen(root)
-    for source in (reference, f"ostree:{reference}"):
-        assert atomic("install", source)[0] == ExitCode.REJECTED
-    assert seen(root) == before
-    assert len(registry.requests) == asked
-
-
-def test_a_policy_that_is_named_counts(root: Path, hello: str, atomic: Atomic) -> None:
-    own = root.parent / "own.json"
-    own.write_text('{"default": [{"type": "reject"}]}')
-    assert atomic(f"--policy={own}", "install", hello)[0] == ExitCode.REJECTED
-    (root / "etc/containers/policy.json").unlink()
-    before = seen(root)
-    assert atomic("install", hello)[0] == ExitCode.REJECTED
-    assert seen(root) == before
-
-
-BROKEN = {
-    "template": ({"service.template": b"[Unit\n"}, "service"),
-    "config": ({"config.json.template": b"{"}, "config.json"),
-    "value": ({"config.json.template": images.CONFIG.replace(b"$GREETING", b"$VAR")},
-              "still contains an unreplaced value for: ''VAR''"),
-    "host file": ({"hostfs/etc/hello.conf": b"$VAR"},
-                  "still contains an unreplaced value for: ''VAR''"),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("what", BROKEN)
-def test_a_broken_image_leaves_nothing(what: str, root: Path, atomic: Atomic) -> None:
-    changes, message = BROKEN[what]
-    content = images.members(images.EXPORTS | changes)
-    source = images.layout(root.parent / "hello", content)
-    before = seen(root)
-    code, _, err = atomic("install", f"oci:{source}")
-    assert code not in (0, ExitCode.USAGE)
-    assert message in err
-    assert seen(root) == before
-
-
-def _occupy_unit(root: Path) -> None:
-    (root / f"etc/systemd/system/{NAME}.service").write_text("[Unit]\n")
-
-
-def _occupy_tmpfiles(root: Path) -> None:
-    (root / f"etc/tmpfiles.d/{NAME}.conf").write_text("")
-
-
-def _occupy_link(root: Path) -> None:
-    (root / CHECKOUTS / NAME).mkdir()
-
-
-def _break_host_directory(root: Path) -> None:
-    (root / "usr/local/bin").rmdir()
-    (root / "usr/local/bin").write_text("a file")
-
-
-def _no_runtime(root: Path) -> None:
-    (root / "usr/bin/runc").unlink()
-
-
-@pytest.mark.parametrize(
-    "obstacle", [_occupy_unit, _occupy_tmpfiles, _occupy_link, _break_host_directory, _no_runtime]
-)
-def test_a_conflict_leaves_nothing(
-    obstacle: Callable[[Path], None], root: Path, hello: str, atomic: Atomic
-) -> None:
-    obstacle(root)
-    before = seen(root)
-    code, _, err = atomic("install", hello)
-    assert code == ExitCode.FAILED
-    assert err.startswith("atomic: installing hello: ")
-    assert seen(root) == before
-
-
-def test_layers_that_do_not_fit_together_leave_nothing(root: Path, atomic: Atomic) -> None:
-    first = images.make(images.members())
-    source = root.parent / "hello"
-    layers.write_layout(source, first, [b"not the layer"])
-    before = seen(root)
-    code, _, err = atomic("install", f"oci:{source}")
-    assert code != 0
-    assert "fetching layer" in err or str(first.layers[0]) in err
-    assert seen(root) == before
-    assert atomic("images", "list", "-q") == (0, "", "")
 
 
 def test_host_files_that_are_there_stay(root: Path, hello: str, atomic: Atomic) -> None:

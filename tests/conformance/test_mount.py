@@ -4,6 +4,7 @@
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -48,7 +49,7 @@ class Namespace:
 
     def atomic(self, *argv: str | Path, status: int = 0) -> tuple[str, str]:
         source = Path(__file__).parents[2]
-        command = ("env", f"PYTHONPATH={source}", "python3", "-m", "atomic_sys")
+        command = ("env", f"PYTHONPATH={source}", sys.executable, "-m", "atomic_sys")
         return self.run(*command, "--root", self.directory / "root", *argv, status=status)
 
     def options(self, target: Path) -> str:

@@ -45,7 +45,7 @@ class Site:
         return self.host.root
 
     def atomic(self, *argv: str, code: int = 0) -> str:
-        return self.host.alone(*argv, code=code)
+        return self.host.said(*argv, code=code)
 
     def publish(self, files: Mapping[str, bytes]) -> None:
         shutil.rmtree(self.layout, ignore_errors=True)

@@ -42,8 +42,8 @@ def calls(total: int) -> list[int]:
 def remove(fleet: Fleet) -> None:
     """Uninstall and prune, and see that nothing stays."""
     host = fleet.hosts["a"]
-    host.alone("uninstall", "hello")
-    host.alone("images", "prune")
+    host.said("uninstall", "hello")
+    host.said("images", "prune")
     host.check()
     for directory in ("objects", "state", "tmp"):
         left = (host.repository / directory).rglob("*")
@@ -61,7 +61,7 @@ def test_an_installation(fleet: Fleet) -> None:
         code, _, talk = fleet.install("a", "one")
         assert code == 0, talk
         fleet.hosts["a"].check()
-        fleet.hosts["a"].alone("containers", "verify", "hello")
+        fleet.hosts["a"].said("containers", "verify", "hello")
         remove(fleet)
         assert fleet.seen("a") == before
     assert listing(fleet.export) == exported
@@ -75,9 +75,9 @@ def test_an_update(fleet: Fleet) -> None:
     for at in calls(total):
         fleet.call("a", "containers", "rollback", "hello", "--settle=0")
         die(fleet, at, *UPDATE)
-        fleet.hosts["a"].alone("containers", "recover")
+        fleet.hosts["a"].said("containers", "recover")
         fleet.hosts["a"].check()
-        fleet.hosts["a"].alone("containers", "verify", "hello")
+        fleet.hosts["a"].said("containers", "verify", "hello")
         versions.add(fleet.hosts["a"].alone("run", "hello", "/bin/cat", "/version"))
         code, _, talk = fleet.call("a", *UPDATE)
         assert code == 0, talk

@@ -52,10 +52,10 @@ def test_to_another_directory_and_back(fleet: Fleet) -> None:
     assert rootfs(fleet) == "/srv/export/two"
     assert fleet.hosts["a"].alone("run", "hello", "/bin/cat", "/version") == "2\n"
     assert update(fleet)[:2] == (0, "Latest version already installed.\n")
-    fleet.hosts["a"].alone("containers", "rollback", "hello")
+    fleet.hosts["a"].said("containers", "rollback", "hello")
     assert rootfs(fleet) == "/srv/export/one"
     assert fleet.hosts["a"].alone("run", "hello", "/bin/cat", "/version") == "1\n"
-    fleet.hosts["a"].alone("containers", "rollback", "hello")
+    fleet.hosts["a"].said("containers", "rollback", "hello")
     assert rootfs(fleet) == "/srv/export/two"
     fleet.hosts["a"].check()
 
@@ -70,10 +70,10 @@ def test_a_link_that_is_switched(fleet: Fleet) -> None:
     assert (summary[0], "Not updated" in summary[1]) == (0, True)
     (fleet.export / "current").unlink()
     (fleet.export / "current").symlink_to("two")
-    assert fleet.hosts["a"].alone("containers", "verify", "hello") == "hello: as it was installed\n"
+    assert fleet.hosts["a"].said("containers", "verify", "hello") == "hello: as it was installed\n"
     assert update(fleet)[0] == 0
     assert rootfs(fleet) == "/srv/export/two"
-    fleet.hosts["a"].alone("containers", "rollback", "hello")
+    fleet.hosts["a"].said("containers", "rollback", "hello")
     assert rootfs(fleet) == "/srv/export/one"
 
 
@@ -81,7 +81,7 @@ def test_only_the_values(fleet: Fleet) -> None:
     code, out, talk = update(fleet, "--no-pull", "--set", "GREETING=ho")
     assert (code, "Copying blob" in out) == (0, False), talk
     assert rootfs(fleet) == "/srv/export/one"
-    (row,) = json.loads(fleet.hosts["a"].alone("containers", "list", "--all", "--json"))
+    (row,) = json.loads(fleet.hosts["a"].said("containers", "list", "--all", "--json"))
     assert (row["command"], row["remote"]) == ("/hello ho", "/srv/export/current")
 
 
@@ -107,14 +107,14 @@ def test_nothing_goes_back_to_files_that_have_changed(fleet: Fleet) -> None:
 
 def test_between_elsewhere_and_here(fleet: Fleet) -> None:
     host = fleet.hosts["a"]
-    host.alone("uninstall", "hello")
+    host.said("uninstall", "hello")
     host.atomic("install", fleet.image)
     code, _, talk = update(fleet, "--rootfs=/srv/export/two")
     assert code == 0, talk
     assert rootfs(fleet) == "/srv/export/two"
-    host.alone("containers", "rollback", "hello")
+    host.said("containers", "rollback", "hello")
     assert (host.root / CHECKOUTS / "hello.0/rootfs/version").read_text() == "2\n"
-    assert "as it was installed" in host.alone("containers", "verify", "hello")
+    assert "as it was installed" in host.said("containers", "verify", "hello")
 
 
 def test_a_dry_run_shows_it_and_changes_nothing(fleet: Fleet) -> None:
@@ -153,7 +153,7 @@ def test_its_configuration_is_rendered_again(fleet: Fleet) -> None:
     config = fleet.hosts["a"].root / CHECKOUTS / "hello.0/config.json"
     before = config.read_bytes()
     config.write_bytes(before + b"\n")
-    said = fleet.hosts["a"].alone("containers", "verify", "--repair", "hello")
+    said = fleet.hosts["a"].said("containers", "verify", "--repair", "hello")
     assert said == "hello: restored /var/lib/containers/atomic/hello.0/config.json\n"
     assert config.read_bytes() == before
 
@@ -168,20 +168,20 @@ def test_verify_of_a_directory_that_is_gone(fleet: Fleet) -> None:
 
 def test_the_outline_is_judged_kept_and_repaired(fleet: Fleet) -> None:
     host = fleet.hosts["a"]
-    (row,) = json.loads(host.alone("trust", "audit", "--json"))
+    (row,) = json.loads(host.said("trust", "audit", "--json"))
     assert row["accepted"] is True
-    host.alone("images", "prune")
-    assert "as it was installed" in host.alone("containers", "verify", "hello")
+    host.said("images", "prune")
+    assert "as it was installed" in host.said("containers", "verify", "hello")
     trees = [path for path in host.repository.rglob("*.dirtree") if b"version" in path.read_bytes()]
     fleet.publish("1")
     for tree in trees:
         tree.write_bytes(b"nonsense")
-    host.alone("fsck", code=5)
-    host.alone("fsck", "--repair")
+    host.said("fsck", code=5)
+    host.said("fsck", "--repair")
     host.check()
-    assert "as it was installed" in host.alone("containers", "verify", "hello")
-    host.alone("images", "prune")
-    assert "as it was installed" in host.alone("containers", "verify", "hello")
+    assert "as it was installed" in host.said("containers", "verify", "hello")
+    host.said("images", "prune")
+    assert "as it was installed" in host.said("containers", "verify", "hello")
 
 
 def test_the_policy_of_today(fleet: Fleet) -> None:
@@ -198,11 +198,11 @@ def test_the_whole_image_can_come_later(fleet: Fleet) -> None:
     host.atomic("pull", fleet.image)
     host.check()
     assert fleet.hosts["a"].checked_out("hello") == listing(fleet.export / "one")
-    assert "as it was installed" in host.alone("containers", "verify", "hello")
-    host.alone("images", "delete", "--force", "hello")
-    host.alone("images", "prune")
+    assert "as it was installed" in host.said("containers", "verify", "hello")
+    host.said("images", "delete", "--force", "hello")
+    host.said("images", "prune")
     host.check()
-    assert "as it was installed" in host.alone("containers", "verify", "hello")
+    assert "as it was installed" in host.said("containers", "verify", "hello")
 
 
 def test_several_layers_are_merged(fleet: Fleet, tmp_path: Path) -> None:
@@ -222,13 +222,13 @@ def test_several_layers_are_merged(fleet: Fleet, tmp_path: Path) -> None:
     )
     assert (code, out.count("Copying blob")) == (0, 2), talk
     fleet.hosts["b"].check()
-    assert "as it was installed" in fleet.hosts["b"].alone("containers", "verify", "two")
+    assert "as it was installed" in fleet.hosts["b"].said("containers", "verify", "two")
 
 
 def test_one_of_the_predecessors(fleet: Fleet) -> None:
     host = fleet.hosts["a"]
-    host.alone("uninstall", "hello")
-    host.alone("images", "prune")
+    host.said("uninstall", "hello")
+    host.said("images", "prune")
     fleet.publish("1")
     host.atomic("pull", fleet.image)
     (host.root / "srv/own").mkdir()
@@ -236,15 +236,15 @@ def test_one_of_the_predecessors(fleet: Fleet) -> None:
     assert fleet.call("a", "install", "--rootfs=/srv/own", "ostree:hello")[0] == 0
     before = listing(host.root / "srv/own")
     age(host.root, "hello")
-    assert "as it was installed" in host.alone("containers", "verify", "hello")
+    assert "as it was installed" in host.said("containers", "verify", "hello")
     code, _, talk = update(fleet, "--no-pull", "--set", "GREETING=ho")
     assert code == 0, talk
     assert rootfs(fleet) == "/srv/own/rootfs"
     code, _, talk = fleet.call("a", "containers", "rollback", "hello")
     assert code == 0, talk
-    assert "as it was installed" in host.alone("containers", "verify", "hello")
+    assert "as it was installed" in host.said("containers", "verify", "hello")
     (host.root / "srv/own/rootfs/version").write_text("9\n")
     assert fleet.call("a", "containers", "rollback", "hello", "--to=1")[0] == 5
     (host.root / "srv/own/rootfs/version").write_text("1\n")
-    host.alone("uninstall", "hello")
+    host.said("uninstall", "hello")
     assert listing(host.root / "srv/own") == before

@@ -2,15 +2,14 @@
 """Files elsewhere, an image in a real registry, and a policy that wants it signed."""
 
 import json
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
 from tests.conformance.copying import Signer, run
 from tests.conformance.fleet import Fleet, make_fleet
+from tests.support.gpg import new_home
 from tests.support.registry import docker_registry
 
 pytestmark = pytest.mark.conformance
@@ -51,7 +50,7 @@ class Site:
         self.fleet.policy.write_text(json.dumps({"default": [{"type": "insecureAcceptAnything"}]}))
         key = self.signer.run("--list-keys", "--with-colons").decode()
         fingerprint = next(line.split(":")[9] for line in key.splitlines() if line[:3] == "fpr")
-        self.fleet.builder.alone(
+        self.fleet.builder.said(
             "sign", "--sign-by", fingerprint, "-g", str(self.signer.home), "-d", str(directory),
             self.image,
         )  # fmt: skip
@@ -64,11 +63,11 @@ class Site:
 @pytest.fixture
 def site() -> Iterator[Site]:
     with (
-        tempfile.TemporaryDirectory(prefix="gpg-") as home,
+        new_home() as home,
         make_fleet() as fleet,
         docker_registry(fleet.top) as registry,
     ):
-        signer = Signer(Path(home))
+        signer = Signer(home)
         signer.make()
         made = Site(fleet=fleet, registry=registry, signer=signer)
         made.configure()
@@ -76,7 +75,6 @@ def site() -> Iterator[Site]:
         fleet.prepare("one")
         made.push()
         yield made
-        signer.close()
 
 
 def test_only_a_signed_image_is_outlined(site: Site) -> None:
@@ -87,10 +85,10 @@ def test_only_a_signed_image_is_outlined(site: Site) -> None:
     code, out, talk = site.install()
     assert (code, "Copying blob" in out) == (0, True), talk
     host = site.fleet.hosts["a"]
-    (row,) = json.loads(host.alone("containers", "list", "--all", "--json"))
+    (row,) = json.loads(host.said("containers", "list", "--all", "--json"))
     assert len(row["signers"]) == 1
-    assert json.loads(host.alone("trust", "audit", "--json"))[0]["accepted"] is True
-    assert host.alone("containers", "update", row["name"]) == "Latest version already installed.\n"
-    assert "as it was installed" in host.alone("containers", "verify", row["name"])
+    assert json.loads(host.said("trust", "audit", "--json"))[0]["accepted"] is True
+    assert host.said("containers", "update", row["name"]) == "Latest version already installed.\n"
+    assert "as it was installed" in host.said("containers", "verify", row["name"])
     site.fleet.policy.write_text(json.dumps(site.signer.policy("elsewhere.example.com/x:1")))
     assert json.loads(site.fleet.call("a", "trust", "audit", "--json")[1])[0]["accepted"] is False

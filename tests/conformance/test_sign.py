@@ -5,7 +5,6 @@ import hashlib
 import json
 import os
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from atomic_sys.errors import AtomicSysError, ExitCode
 from atomic_sys.trust.gpg import GpgVerifier
 from atomic_sys.trust.gpg_signer import GpgSigner, SigningFailed
 from tests.support import images
+from tests.support.gpg import Gpg, new_home
 from tests.support.registry import docker_registry
 
 pytestmark = pytest.mark.conformance
@@ -73,14 +73,11 @@ class World:
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """Alice signs freely, Bob with a passphrase; the path is short, for the agent's socket."""
+    """Alice signs freely, Bob with a passphrase."""
     top = tmp_path_factory.mktemp("sign")
     layout = images.layout(top / "layout")
     (top / "registry").mkdir()
-    with (
-        docker_registry(top / "registry") as registry,
-        tempfile.TemporaryDirectory(prefix="gpg-") as home,
-    ):
+    with docker_registry(top / "registry") as registry, new_home() as home:
         (top / "registries.d").mkdir()
         (top / "registries.d/a.yaml").write_text(
             f"docker:\n  {registry}:\n    lookaside: file://{top}/published\n"
@@ -91,20 +88,16 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         conf = f'[[registry]]\nlocation = "{registry}"\ninsecure = true\n'
         (top / "registries.conf").write_text(conf)
         (top / "secret").write_text("secret\nignored\n")
-        world = World(top=top, registry=registry, gnupghome=Path(home))
-        for name, passphrase in (("alice", ""), ("bob", "secret")):
-            gpg = ("gpg", f"--homedir={home}", "--batch", "--quiet", "--pinentry-mode=loopback")
-            user = f"{name}@example.com"
-            make = (f"--passphrase={passphrase}", "--quick-gen-key", user, "ed25519", "sign", "0")
-            subprocess.run([*gpg, *make], check=True, capture_output=True)
-            key = subprocess.run([*gpg, "--export", user], check=True, capture_output=True).stdout
-            (top / f"{name}.gpg").write_bytes(key)
+        world = World(top=top, registry=registry, gnupghome=home)
+        gpg = Gpg(home)
+        for name, options in (("alice", ()), ("bob", ("--passphrase=secret",))):
+            gpg.make_key(name, *options)
+            (top / f"{name}.gpg").write_bytes(gpg.public(name))
         subprocess.run(["gpgconf", f"--homedir={home}", "--kill", "gpg-agent"], check=True)
         world.skopeo(f"oci:{layout}:latest", f"docker://{world.image}")
         assert world.atomic("trust", "generate-key", f"--output-prefix={top}/key",
                             f"--sign-passphrase-file={top}/secret") == 0  # fmt: skip
         yield world
-        subprocess.run(["gpgconf", f"--homedir={home}", "--kill", "all"], check=True)
 
 
 def by(world: World, name: str, **more: Any) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.support import images
+from tests.support.gpg import Gpg, new_home
 
 pytestmark = pytest.mark.conformance
 FOREIGN = """{
@@ -63,15 +64,10 @@ class Site:
 
 
 @pytest.fixture(scope="module")
-def gpg_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    home = tmp_path_factory.mktemp("gnupg")
-    home.chmod(0o700)
-    subprocess.run(
-        ["gpg", "--batch", "--quiet", "--passphrase", "", "--quick-gen-key",
-         "Alice <alice@example.com>", "ed25519", "sign", "0"],
-        env=os.environ | {"GNUPGHOME": str(home)}, check=True, capture_output=True,
-    )  # fmt: skip
-    return home
+def gpg_home() -> Iterator[Path]:
+    with new_home() as home:
+        Gpg(home).make_key("alice")
+        yield home
 
 
 @pytest.fixture

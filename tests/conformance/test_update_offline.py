@@ -7,19 +7,16 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
-from atomic_sys.__main__ import run
 from atomic_sys.errors import ExitCode
+from tests.conformance.offline import CHECKOUTS, Atomic, make_root, seen
 from tests.support import images
-from tests.support.layers import listing
 
 pytestmark = pytest.mark.conformance
-CHECKOUTS = "var/lib/containers/atomic"
-HIDDEN = tuple(f"{CHECKOUTS}/{name}" for name in (".storage", ".lock", ".journal"))
 ENVIRONMENT = {"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(__file__).parents[2]),
                "PYTHONDONTWRITEBYTECODE": "1"}  # fmt: skip
 NEW = images.EXPORTS | {
@@ -32,48 +29,18 @@ del NEW["hostfs/usr/local/bin/hello"]
 
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A root whose policy accepts OCI layouts."""
-    for name in ("RUNC_PATH", "ATOMIC_OSTREE_REPO", "ATOMIC_OSTREE_CHECKOUT_PATH", "TRUST_POLICY",
-                 "CONTAINERS_POLICY_JSON", "CONTAINERS_REGISTRIES_CONF"):  # fmt: skip
-        monkeypatch.delenv(name, raising=False)
-    root = tmp_path / "root"
-    for directory in ("etc/containers", "etc/systemd/system", "etc/tmpfiles.d", "usr/bin",
-                      "usr/lib/systemd/system", CHECKOUTS, "var/lib", "usr/local/bin"):  # fmt: skip
-        (root / directory).mkdir(parents=True, exist_ok=True)
-    policy = {
-        "default": [{"type": "reject"}],
-        "transports": {"oci": {"": [{"type": "insecureAcceptAnything"}]}},
-    }
-    (root / "etc/containers/policy.json").write_text(json.dumps(policy))
-    runc = shutil.which("runc")
-    assert runc is not None
-    (root / "usr/bin/runc").symlink_to(runc)
-    return root
-
-
-Atomic = Callable[..., tuple[int, str, str]]
+    return make_root(tmp_path / "root", monkeypatch)
 
 
 @pytest.fixture
 def atomic(root: Path, capsys: pytest.CaptureFixture[str]) -> Atomic:
-    """Runs a command line on the root; gives the exit code, stdout and stderr."""
-
-    def call(*words: str) -> tuple[int, str, str]:
-        code = run(["--root", str(root), *words])
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return call
+    return Atomic(root=root, capsys=capsys)
 
 
 def publish(tmp_path: Path, files: Mapping[str, bytes] = images.EXPORTS) -> str:
     """The image in its layout, in place of the one that was there; its argument."""
     shutil.rmtree(tmp_path / "hello", ignore_errors=True)
     return f"oci:{images.layout(tmp_path / 'hello', images.members(files))}"
-
-
-def seen(root: Path) -> dict[str, tuple[object, ...]]:
-    return {path: what for path, what in listing(root).items() if not path.startswith(HIDDEN)}
 
 
 def on_host(root: Path) -> dict[str, object]:

@@ -37,7 +37,7 @@ class Site:
         return self.root / "var/lib/containers/atomic/hello.0/rootfs"
 
     def atomic(self, *argv: str, code: int = 0) -> str:
-        return self.host.alone(*argv, code=code)
+        return self.host.said(*argv, code=code)
 
     def differences(self) -> list[tuple[str, str]]:
         (answer,) = json.loads(self.atomic("containers", "verify", "--json", "hello", code=5))

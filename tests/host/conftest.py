@@ -27,7 +27,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     reason = missing()
-    for item in items:
+    ours = (item for item in items if Path(__file__).parent in item.path.parents)
+    for item in ours:
         if BOOTING & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.host)
             if reason:

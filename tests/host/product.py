@@ -66,6 +66,8 @@ def product_tree() -> Path:
     for needed in ("usr/bin/atomic", "usr/bin/atomic-sys", "usr/lib/python3/dist-packages"):
         if not (tree / needed).exists():
             raise HostError(f"the wheel installs no /{needed}")
+    # As packages do: else each host's first commands would write the caches, also where none fit.
+    run(["/usr/bin/python3", "-m", "compileall", "-q", "-s", tree, "-p", "/", tree])
     # It names a directory of this machine, and only `pip freeze` reads it.
     for leftover in tree.rglob("direct_url.json"):
         leftover.unlink()

@@ -95,8 +95,6 @@ def make_ready(host: Host, layouts: Path) -> None:
     """The product, the layouts in /srv/versions, a policy that takes them, and NEEDS, not started;
     what was interrupted is recovered at boot."""
     make_trusting(host, layouts)
-    # As packages do: else the first commands would write Python's caches, also where none fit.
-    host.run(["/usr/bin/python3", "-m", "compileall", "-q", "/usr/lib/python3/dist-packages"])
     host.write(f"/etc/systemd/system/{NEEDS}", _NEEDS)
     host.run(["systemctl", "enable", NEEDS, "atomic-sys-recover.service"])
 

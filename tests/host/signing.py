@@ -8,8 +8,6 @@ policy.json that rejects everything but what this vendor signed, a lookaside
 """
 
 import json
-import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +16,7 @@ from pathlib import Path
 from tests.host.host import Host
 from tests.host.process import ENVIRONMENT, HostError, run
 from tests.host.registry import Registry, Security
+from tests.support.gpg import new_home
 
 LOOKASIDE = "/var/lib/test-lookaside"
 KEY = "/etc/pki/containers/vendor.gpg"
@@ -65,10 +64,8 @@ class Vendor:
 @contextmanager
 def vendor(name: str = "Vendor <vendor@example.com>") -> Iterator[Vendor]:
     """A vendor with a fresh key without a passphrase; the key is gone afterwards."""
-    # Not below a test's own directory: the agent's socket has to fit into 108 bytes.
-    home = Path(tempfile.mkdtemp(prefix="gpg-"))
-    environment = ENVIRONMENT | {"GNUPGHOME": str(home)}
-    try:
+    with new_home() as home:
+        environment = ENVIRONMENT | {"GNUPGHOME": str(home)}
         run(
             ["gpg", "--batch", "--quiet", "--passphrase", "", "--quick-generate-key", name,
              "ed25519", "sign", "1d"],
@@ -79,9 +76,6 @@ def vendor(name: str = "Vendor <vendor@example.com>") -> Iterator[Vendor]:
         if len(prints) != 1:
             raise HostError(f"expected one key of {name}, found {prints}")
         yield Vendor(name=name, home=home, fingerprint=prints[0])
-    finally:
-        run(["gpgconf", "--kill", "all"], environment=environment, check=False)
-        shutil.rmtree(home, ignore_errors=True)  # the dying agent removes its sockets as well
 
 
 def publish(host: Host, repository: str, digest: str, signature: bytes) -> None:

@@ -6,7 +6,9 @@ or just before the N-th line that it says on stderr, which with --debug is befor
 one; this counts all together. Run as a program, for a tracer must wait for every child it has:
 `python -m tests.support.dying N MODE COUNTED COMMAND...` prints the number of calls that were made,
 and the exit status. With N = 0 nobody dies. It needs nothing but Python, so that it can be copied
-to where a command runs. Sources: ptrace(2).
+to where a command runs. Who is to be counted is picked by a filter in the kernel: a tracer that had
+to look at every call would take more time than the command. Sources: ptrace(2), seccomp(2),
+linux/bpf_common.h.
 """
 
 import ctypes
@@ -34,15 +36,21 @@ _CALLS = {
 }  # fmt: skip
 _CHANGES = frozenset(_CALLS.values())
 _WRITES = frozenset((_CALLS["write"], _CALLS["writev"]))
-_OPEN, _OPENAT = 2, 257
+_OPENS = {2: 1, 257: 2}  # open, openat: which argument are the flags
+_TO_CHANGE = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 _STDERR = _LAST_STANDARD = 2  # a write to the standard streams changes no file
-_TRACEME, _SYSCALL, _SETOPTIONS, _SYSCALL_INFO = 0, 24, 0x4200, 0x420E
-_OPTIONS = 0x1 | 0x2 | 0x4 | 0x8 | 0x10 | 0x100000  # SYSGOOD, all children, exec, EXITKILL
-_SYSCALL_STOP = signal.SIGTRAP | 0x80
+_TRACEME, _CONTINUE, _SETOPTIONS, _SYSCALL_INFO = 0, 7, 0x4200, 0x420E
+_OPTIONS = 0x2 | 0x4 | 0x8 | 0x10 | 0x80 | 0x100000  # all children, exec, seccomp, EXITKILL
+_COUNTED_STOP = signal.SIGTRAP | 7 << 8  # PTRACE_EVENT_SECCOMP
+_SET_SECCOMP, _MODE_FILTER = 22, 2
+_TRACE, _ALLOW = 0x7FF00000, 0x7FFF0000
+_LOAD, _IF_EQUAL, _IF_ANY_BIT, _RETURN = 0x20, 0x15, 0x45, 0x06
+_NUMBER_AT, _ARCHITECTURE_AT, _ARGUMENTS_AT = 0, 4, 16  # in struct seccomp_data
+_X86_64 = 0xC000003E
 _WALL = 0x40000000
 _PATIENCE = 60  # seconds for a command of one second: its death leaves nobody waiting
 _INFO_SIZE = 88
-_ENTRY = 1
+_CALL_AT = 24
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
 _libc.ptrace.restype = ctypes.c_long
@@ -100,7 +108,29 @@ def _become(argv: Sequence[str]) -> NoReturn:
     null = os.open(os.devnull, os.O_RDWR)
     for stream in (1, 2):
         os.dup2(null, stream)
+    program = _filter()
+    fields = ctypes.create_string_buffer(program)
+    header = struct.pack("@HP", len(program) // 8, ctypes.addressof(fields))
+    if _libc.prctl(_SET_SECCOMP, _MODE_FILTER, header, 0, 0) != 0:
+        sys.exit(f"no filter of calls: {os.strerror(ctypes.get_errno())}")
     os.execvp(argv[0], [*argv])  # noqa: S606 - there is no shell
+
+
+def _filter() -> bytes:
+    """The instructions by which the kernel picks the calls that change something."""
+
+    def line(code: int, value: int, if_so: int = 0, if_not: int = 0) -> bytes:
+        return struct.pack("=HBBI", code, if_so, if_not, value)
+
+    end = {verdict: line(_RETURN, verdict) for verdict in (_TRACE, _ALLOW)}
+    program = line(_LOAD, _ARCHITECTURE_AT) + line(_IF_EQUAL, _X86_64, if_so=1) + end[_ALLOW]
+    program += line(_LOAD, _NUMBER_AT)
+    for number in sorted(_CHANGES):
+        program += line(_IF_EQUAL, number, if_not=1) + end[_TRACE]
+    for number, flags in _OPENS.items():
+        program += line(_IF_EQUAL, number, if_not=4) + line(_LOAD, _ARGUMENTS_AT + 8 * flags)
+        program += line(_IF_ANY_BIT, _TO_CHANGE, if_not=1) + end[_TRACE] + end[_ALLOW]
+    return program + end[_ALLOW]
 
 
 class Tracer:
@@ -136,7 +166,7 @@ class Tracer:
         new = pid not in self.tracees
         self.tracees.add(pid)
         cause = os.WSTOPSIG(status)
-        if cause == _SYSCALL_STOP:
+        if status >> 8 == _COUNTED_STOP:
             self._at_call(pid)
             self._go_on(pid, 0)
         elif status >> 16 or (new and cause == signal.SIGSTOP):  # an event, or a new process's stop
@@ -146,7 +176,7 @@ class Tracer:
 
     def _go_on(self, pid: int, with_signal: int) -> None:
         try:
-            _ptrace(_SYSCALL, pid, 0, with_signal)
+            _ptrace(_CONTINUE, pid, 0, with_signal)
         except ProcessLookupError:  # killed meanwhile; waitpid(2) will tell
             return
 
@@ -156,24 +186,17 @@ class Tracer:
             _ptrace(_SYSCALL_INFO, pid, _INFO_SIZE, info)
         except ProcessLookupError:
             return
-        call = struct.unpack_from("=4Q", info.raw, 24)
+        number, first = struct.unpack_from("=2Q", info.raw, _CALL_AT)
         match self.counted:
-            case Counted.CHANGES:
-                counts = _is_change(*call)
+            case Counted.CHANGES:  # the filter has passed no others
+                counts = number not in _WRITES or first > _LAST_STANDARD
             case Counted.LINES:
-                counts = pid == self.first and call[:2] == (_CALLS["write"], _STDERR)
-        if info.raw[0] == _ENTRY and counts:
+                counts = pid == self.first and (number, first) == (_CALLS["write"], _STDERR)
+        if counts:
             self.calls += 1
             if self.calls == self.at:
                 for victim in (pid,) if self.death is Death.ONE else tuple(self.tracees):
                     os.kill(victim, signal.SIGKILL)
-
-
-def _is_change(number: int, first: int, second: int, third: int) -> bool:
-    if number in _WRITES:
-        return first > _LAST_STANDARD
-    flags = {_OPEN: second, _OPENAT: third}.get(number, 0)
-    return number in _CHANGES or bool(flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT))
 
 
 def main(argv: Sequence[str]) -> None:

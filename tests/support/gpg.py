@@ -69,23 +69,34 @@ class Gpg:
 
 
 @contextlib.contextmanager
-def users() -> Iterator[Gpg]:
-    """Keys of every kind. The path is short, since an agent's socket lies in it."""
-    with tempfile.TemporaryDirectory(prefix="gpg-") as home:
-        user = Gpg(Path(home))
+def new_home() -> Iterator[Path]:
+    """An empty home, whose agent ends with it.
+
+    It is in /tmp wherever other temporary files are: the agent's socket lies in it, and the name of
+    a socket has 108 bytes (unix(7)).
+    """
+    with tempfile.TemporaryDirectory(prefix="gpg-", dir="/tmp") as home:
         try:
-            for name in ("alice", "bob", "mallory", "rsa", "revoked"):
-                user.make_key(name)
-            veteran = "--faked-system-time=20200101T000000"
-            user.make_key("old", veteran, expires="2021-01-01")
-            user.make_key("veteran", veteran)
-            team = user.make_key("team", usage="cert")
-            user.run("--quick-add-key", team, "ed25519", "sign", "0")
-            lapsed = user.make_key("lapsed", veteran, usage="cert")
-            user.run(veteran, "--quick-add-key", lapsed, "ed25519", "sign", "2020-06-01")
-            yield user
+            yield Path(home)
         finally:
             subprocess.run(["gpgconf", f"--homedir={home}", "--kill", "all"], check=True)
+
+
+@contextlib.contextmanager
+def users() -> Iterator[Gpg]:
+    """Keys of every kind."""
+    with new_home() as home:
+        user = Gpg(home)
+        for name in ("alice", "bob", "mallory", "rsa", "revoked"):
+            user.make_key(name)
+        veteran = "--faked-system-time=20200101T000000"
+        user.make_key("old", veteran, expires="2021-01-01")
+        user.make_key("veteran", veteran)
+        team = user.make_key("team", usage="cert")
+        user.run("--quick-add-key", team, "ed25519", "sign", "0")
+        lapsed = user.make_key("lapsed", veteran, usage="cert")
+        user.run(veteran, "--quick-add-key", lapsed, "ed25519", "sign", "2020-06-01")
+        yield user
 
 
 def revoke(gpg: Gpg) -> tuple[bytes, bytes]:
@@ -99,13 +110,10 @@ def revoke(gpg: Gpg) -> tuple[bytes, bytes]:
 
 def revoked_subkey(gpg: Gpg, name: str) -> bytes:
     """The public key with its first subkey revoked; the user goes on with it as it was."""
-    with tempfile.TemporaryDirectory(prefix="gpg-") as home:
-        other = Gpg(Path(home), dict(gpg.fingerprints))
-        try:
-            other.run("--import", stdin=gpg.run("--export-secret-keys", gpg.fingerprints[name]))
-            answers = b"key 1\nrevkey\ny\n0\n\ny\nsave\n"
-            edit = ("--command-fd=0", "--no-tty", "--edit-key", gpg.fingerprints[name])
-            other.run(*edit, stdin=answers)
-            return other.public(name)
-        finally:
-            subprocess.run(["gpgconf", f"--homedir={home}", "--kill", "all"], check=True)
+    with new_home() as home:
+        other = Gpg(home, dict(gpg.fingerprints))
+        other.run("--import", stdin=gpg.run("--export-secret-keys", gpg.fingerprints[name]))
+        answers = b"key 1\nrevkey\ny\n0\n\ny\nsave\n"
+        edit = ("--command-fd=0", "--no-tty", "--edit-key", gpg.fingerprints[name])
+        other.run(*edit, stdin=answers)
+        return other.public(name)

@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,24 @@ CHECKOUTS = "var/lib/containers/atomic"
 REPOSITORY = f"{CHECKOUTS}/.storage/ostree"
 # Locks are empty, and never removed, which would be a race; the sizes come with the first list.
 PASSED_OVER = frozenset((".lock", "refs.lock", "sizes.json"))
+
+
+def call(argv: Sequence[str]) -> tuple[int, str, str]:
+    """Run the command here and now; gives its exit code, stdout and stderr."""
+    out, talk = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(talk):
+        code = run([*argv])
+    return code, out.getvalue(), talk.getvalue()
+
+
+def bytes_of(argv: Sequence[str], code: int = 0) -> bytes:
+    """Run the command here and now; gives stdout, which need not be text."""
+    content, talk = io.BytesIO(), io.StringIO()
+    out = io.TextIOWrapper(content, write_through=True)
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(talk):
+        found = run([*argv])
+    assert found == code, (argv, found, talk.getvalue())
+    return content.getvalue()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,15 +67,17 @@ class Place:
 
     def atomic(self, *argv: str | Path, code: int | None = 0) -> tuple[str, str]:
         """Run the command here and now; gives stdout and stderr. `code` None: any will do."""
-        out, talk = io.StringIO(), io.StringIO()
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(talk):
-            found = run(self.arguments(*argv))
+        found, out, talk = call(self.arguments(*argv))
         if code is not None:
-            assert found == code, (argv, found, out.getvalue(), talk.getvalue())
-        return out.getvalue(), talk.getvalue()
+            assert found == code, (argv, found, out, talk)
+        return out, talk
+
+    def said(self, *argv: str | Path, code: int = 0) -> str:
+        """Run the command here and now; gives stdout."""
+        return self.atomic(*argv, code=code)[0]
 
     def alone(self, *argv: str | Path, code: int = 0) -> str:
-        """Run the command as a process of its own; gives stdout."""
+        """Run the command as a process of its own, which takes five times as long; gives stdout."""
         done = subprocess.run(self.command(*argv), capture_output=True, text=True, check=False)
         assert done.returncode == code, (done.returncode, done.stdout, done.stderr)
         return done.stdout

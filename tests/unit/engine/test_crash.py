@@ -21,7 +21,7 @@ from atomic_sys.errors import AtomicSysError
 from atomic_sys.model.names import ContainerName
 from tests.support.layers import listing
 from tests.unit.engine.hosts import FakeManager, journal_of, make_root, record, tools_for
-from tests.unit.engine.test_apply import DEPLOYMENT, INSTALL, REMOVALS, fake_tmpfiles
+from tests.unit.engine.plans import DEPLOYMENT, INSTALL, REMOVALS, fake_tmpfiles
 
 __all__ = ["fake_tmpfiles"]  # a fixture that applies here too
 STEP = 13  # lines between two deaths; a prime, so that they fall everywhere

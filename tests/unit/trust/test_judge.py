@@ -6,96 +6,32 @@ The verifier here believes what a message says of itself: `FINGERPRINT|CONTENT`.
 
 import contextlib
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
 from atomic_sys.errors import AtomicSysError, ExitCode
-from atomic_sys.model.digest import Digest
-from atomic_sys.model.reference import DockerReference
-from atomic_sys.model.stream import TooLarge
 from atomic_sys.trust.explain import rejection
 from atomic_sys.trust.framing import SignatureBlob, SigstoreAttachment, SimpleSignature
 from atomic_sys.trust.judge import ImageUnderJudgement, judge
 from atomic_sys.trust.policy import parse
-from atomic_sys.trust.scopes import docker_identity, path_identity, select
-from atomic_sys.trust.verdict import Verdict
-from atomic_sys.trust.verifier import Keyring, Outcome, Refused, Signed, TrustedKey
+from atomic_sys.trust.scopes import path_identity, select
+from atomic_sys.trust.verifier import Keyring
+from tests.unit.trust.verdicts import (
+    DIGEST,
+    NAME,
+    OPEN,
+    REJECT,
+    A,
+    B,
+    CredulousVerifier,
+    by,
+    judged,
+    read_key,
+    signature,
+)
 
-DIGEST = Digest.of(b"manifest")
-NAME = "example.com/ns/repo:1"
-FILES = {"/a": b"AAAA", "/b": b"BBBB", "/ab": b"AAAA BBBB", "/none": b""}
 ATTACHMENT = SigstoreAttachment(source="s0", mime="m", payload=b"", annotations={})
-
-
-def owner(fingerprint: str) -> str:
-    return f"{fingerprint[0].lower()}@x.example"
-
-
-@dataclass(frozen=True)
-class Credulous:
-    keys: tuple[TrustedKey, ...]
-
-    def verify(self, blob: bytes) -> Outcome:
-        fingerprint, _, content = blob.decode().partition("|")
-        if fingerprint == "stranger":  # a verifier that forgot to look at its own keys
-            return Signed(content=content.encode(), fingerprint="EEEE", user="e@x.example")
-        if fingerprint not in [key.fingerprint for key in self.keys]:
-            return Refused(f"signed by the unknown key {fingerprint}")
-        user = owner(fingerprint)
-        return Signed(content=content.encode(), fingerprint=fingerprint, user=user)
-
-
-class CredulousVerifier:
-    @contextlib.contextmanager
-    def keyring(self, keys: tuple[bytes, ...]) -> Iterator[Keyring]:
-        names = b" ".join(keys).decode().split()
-        yield Credulous(tuple(TrustedKey(fingerprint=one, owner=owner(one)) for one in names))
-
-
-def read_key(path: str) -> bytes:
-    if path == "/large":
-        raise TooLarge("/large is larger than the limit")
-    if path not in FILES:
-        raise FileNotFoundError(2, "No such file or directory", path)
-    return FILES[path]
-
-
-def signature(key: str, name: str = NAME, digest: str = str(DIGEST)) -> SimpleSignature:
-    content = {
-        "critical": {
-            "type": "atomic container signature",
-            "image": {"docker-manifest-digest": digest},
-            "identity": {"docker-reference": name},
-        },
-        "optional": {},
-    }
-    return SimpleSignature(source=f"s-{key}", message=f"{key}|{json.dumps(content)}".encode())
-
-
-def by(path: str, **more: Any) -> dict[str, Any]:
-    return {"type": "signedBy", "keyType": "GPGKeys", "keyPath": path} | more
-
-
-def judged(
-    requirements: list[dict[str, Any]], *signatures: SignatureBlob, scope: str = "example.com"
-) -> Verdict:
-    document = {
-        "default": [{"type": "reject"}],
-        "transports": {"docker": {scope: requirements}, "dir": {"": requirements}},
-    }
-    policy = parse(json.dumps(document).encode(), "/p.json")
-    image = ImageUnderJudgement(
-        identity=docker_identity(DockerReference.parse(NAME)),
-        manifest_digest=DIGEST,
-        signatures=signatures,
-    )
-    return judge(select(policy, image.identity), image, read_key, CredulousVerifier())
-
-
-A, B, OPEN, REJECT = by("/a"), by("/b"), {"type": "insecureAcceptAnything"}, {"type": "reject"}
 EITHER = {"type": "signedBy", "keyType": "GPGKeys", "keyPaths": ["/a", "/b"]}
 ANY_TAG = by("/a", signedIdentity={"type": "matchRepository"})
 
@@ -200,109 +136,6 @@ def test_image_without_a_name() -> None:
     error = rejection(verdict_of["matchExact"], "IMAGE")
     assert "the default of the policy" in str(error)
     assert "does not fit an image without a name" in str(error)
-
-
-def test_no_requirements() -> None:
-    verdict = Verdict(
-        source="p", transport=None, scope=None, reference=None, digest=DIGEST, requirements=()
-    )
-    assert not verdict.accepted
-    assert "no requirements" in str(rejection(verdict, "IMAGE"))
-
-
-def test_json() -> None:
-    wrong = signature("AAAA", name="x:1")
-    verdict = judged([OPEN, A, B], signature("AAAA"), wrong, signature("CCCC"))
-    assert verdict.as_json("repo") == {
-        "image": "repo",
-        "reference": NAME,
-        "digest": str(DIGEST),
-        "accepted": False,
-        "policy": "/p.json",
-        "transport": "docker",
-        "scope": "example.com",
-        "requirements": [
-            {
-                "type": "insecureAcceptAnything",
-                "accepted": True,
-                "reason": "everything is accepted",
-                "keys": [],
-                "owners": [],
-                "signatures": [],
-            },
-            {
-                "type": "signedBy",
-                "accepted": True,
-                "reason": f"signed by a@x.example (AAAA) as {NAME}",
-                "keys": ["AAAA"],
-                "owners": ["a@x.example"],
-                "signatures": [
-                    {
-                        "source": "s-AAAA",
-                        "accepted": True,
-                        "signer": "AAAA",
-                        "user": "a@x.example",
-                        "identity": NAME,
-                        "reason": "",
-                    },
-                    {
-                        "source": "s-AAAA",
-                        "accepted": False,
-                        "signer": "AAAA",
-                        "user": "a@x.example",
-                        "identity": "x:1",
-                        "reason": f"signed as x:1, which does not fit {NAME}",
-                    },
-                    {
-                        "source": "s-CCCC",
-                        "accepted": False,
-                        "signer": None,
-                        "user": None,
-                        "identity": None,
-                        "reason": "signed by the unknown key CCCC",
-                    },
-                ],
-            },
-            {
-                "type": "signedBy",
-                "accepted": False,
-                "reason": "signed by the unknown key AAAA; signed by the unknown key CCCC",
-                "keys": ["BBBB"],
-                "owners": ["b@x.example"],
-                "signatures": [
-                    {
-                        "source": f"s-{key}",
-                        "accepted": False,
-                        "signer": None,
-                        "user": None,
-                        "identity": None,
-                        "reason": f"signed by the unknown key {key}",
-                    }
-                    for key in ("AAAA", "AAAA", "CCCC")
-                ],
-            },
-        ],
-    }
-    assert json.dumps(verdict.as_json("repo"))
-
-
-def test_explanation() -> None:
-    assert judged([A], signature("AAAA"), scope="").explain() == (
-        "accepted by /p.json",
-        "by the default of the transport docker",
-        f"signedBy: accepted: signed by a@x.example (AAAA) as {NAME}",
-    )
-    lines = judged([OPEN, OPEN, OPEN, A, B], signature("AAAA")).explain()
-    assert len(lines) == 5
-    assert lines[0] == "rejected by /p.json"
-    assert lines[2] == "signedBy: rejected: signed by the unknown key AAAA"
-    assert lines[4] == "and 3 more requirements"
-    assert len(judged([OPEN, OPEN, OPEN]).explain()) == 5
-
-
-def test_signers() -> None:
-    verdict = judged([A, B, A], signature("AAAA"), signature("BBBB"), signature("CCCC"))
-    assert verdict.signers() == ("a@x.example (AAAA)", "b@x.example (BBBB)")
 
 
 def test_without_a_signature() -> None:

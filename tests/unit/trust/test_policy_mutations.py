@@ -16,7 +16,7 @@ from atomic_sys.model.reference import DockerReference
 from atomic_sys.trust.judge import ImageUnderJudgement, judge
 from atomic_sys.trust.policy import InvalidPolicy, parse
 from atomic_sys.trust.scopes import docker_identity, select
-from tests.unit.trust.test_judge import CredulousVerifier, read_key
+from tests.unit.trust.verdicts import CredulousVerifier, read_key
 
 IMAGE = docker_identity(DockerReference.parse("example.com/ns/repo:1"))
 OPEN = {"type": "insecureAcceptAnything"}
