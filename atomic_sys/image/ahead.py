@@ -9,7 +9,7 @@ import threading
 from collections.abc import Generator, Iterator
 from queue import SimpleQueue
 
-DEPTH = 8  # chunks that lie ready at most
+DEPTH = 4  # chunks that lie ready at most
 _GRACE = 2.0  # seconds to wait for the thread when nobody wants its chunks any more
 
 

@@ -88,8 +88,9 @@ class SpecialFile:
 Entry: TypeAlias = (
     RegularFile | Directory | Symlink | HardLink | Whiteout | OpaqueWhiteout | SpecialFile
 )
-# The content of a RegularFile must be consumed before the next entry is asked for; of the others it
-# is empty. The stream is to be believed only once it has ended without an error: digests come last.
+# The content of a RegularFile must be consumed before the next entry is asked for, unless it is a
+# tuple: that is there already, and stays. Of the others it is empty. The stream is to be believed
+# only once it has ended without an error: digests come last.
 LayerStream: TypeAlias = Iterator[tuple[Entry, Iterable[Piece]]]
 
 

@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from atomic_sys.model.layer import LayerStream, Metadata, Piece, RegularFile, Symlink
+from atomic_sys.model.layer import Entry, LayerStream, Metadata, Piece, RegularFile, Symlink
 from atomic_sys.model.stream import ContentMismatch
 from atomic_sys.store.commits import DELTA_KEY, layer_tree, store_commit, store_partial_commit
 from atomic_sys.store.images import (
@@ -28,6 +28,9 @@ from atomic_sys.store.skeleton import SkeletonWriter
 from atomic_sys.store.space import Watch
 from atomic_sys.store.transaction import Transaction
 
+_BATCH = 64  # entries that are stored together
+_BATCH_BYTES = 1 << 18  # of their contents, and of the largest that waits for others
+
 
 class Outlining(Transaction):
     """A transaction that gives regular files their names, and does not keep them."""
@@ -43,6 +46,10 @@ class Outlining(Transaction):
             raise ContentMismatch(f"a file of {found} bytes instead of {size}")
         name: Checksum = hasher.digest()
         return name
+
+    def add_small_files(self, files: Iterable[tuple[Metadata, Piece]]) -> list[Checksum]:
+        """The names of regular files whose contents are there already."""
+        return [self.add_file(metadata, len(content), (content,)) for metadata, content in files]
 
 
 def import_layer(
@@ -100,6 +107,11 @@ class _Read:
     contents: list[Checksum] = field(default_factory=list)
     size: int = 0
 
+    def add_file(self, entry: RegularFile, content: Checksum) -> None:
+        self.builder.add(entry, content)
+        self.contents.append(content)
+        self.size += entry.size
+
     def report(self, commit: Checksum) -> LayerReport:
         return LayerReport(
             commit=commit.hex(),
@@ -111,18 +123,60 @@ class _Read:
 
 def _read(transaction: Transaction, stream: LayerStream, watch: Watch | None = None) -> _Read:
     read = _Read()
-    add, contents = read.builder.add, read.contents
+    batch = _Batch(transaction, read)
     for entry, chunks in stream:
-        match entry:
-            case RegularFile(_, metadata, size):
-                if watch is not None:
-                    chunks = watch.chunks(chunks, size)
-                content = transaction.add_file(metadata, size, chunks)
-                add(entry, content)
-                contents.append(content)
-                read.size += size
-            case Symlink():
-                add(entry, transaction.add_symlink(entry.metadata, entry.target))
-            case _:
-                add(entry)
+        if type(entry) is not RegularFile:
+            batch.add(entry)
+            continue
+        if watch is not None:
+            chunks = watch.chunks(chunks, entry.size)
+        if entry.size <= _BATCH_BYTES and type(chunks) is tuple:  # its content is there already
+            batch.add_file(entry, chunks[0] if len(chunks) == 1 else b"".join(chunks))
+        else:
+            batch.flush()
+            read.add_file(entry, transaction.add_file(entry.metadata, entry.size, chunks))
+    batch.flush()
     return read
+
+
+class _Batch:
+    """Entries that were read, and are stored together; see ObjectWriter.add_small_files()."""
+
+    def __init__(self, transaction: Transaction, read: _Read) -> None:
+        self._transaction = transaction
+        self._read = read
+        self._entries: list[Entry] = []
+        self._files: list[tuple[Metadata, Piece]] = []  # those among them
+        self._room = _BATCH_BYTES
+
+    def add(self, entry: Entry) -> None:
+        """Take an entry that is no regular file."""
+        self._entries.append(entry)
+        if len(self._entries) == _BATCH:
+            self.flush()
+
+    def add_file(self, entry: RegularFile, content: Piece) -> None:
+        """Take a regular file. Raises ContentMismatch."""
+        if len(content) != entry.size:
+            raise ContentMismatch(f"a file of {len(content)} bytes instead of {entry.size}")
+        self._entries.append(entry)
+        self._files.append((entry.metadata, content))
+        self._room -= entry.size
+        if self._room < 0 or len(self._entries) == _BATCH:
+            self.flush()
+
+    def flush(self) -> None:
+        """Store what there is, and add it to what was read, in its order."""
+        names = iter(self._transaction.add_small_files(self._files))
+        read, add = self._read, self._read.builder.add
+        for entry in self._entries:
+            match entry:
+                case RegularFile():
+                    read.add_file(entry, next(names))
+                case Symlink():
+                    add(entry, self._transaction.add_symlink(entry.metadata, entry.target))
+                case _:
+                    add(entry)
+        self._entries.clear()
+        self._files.clear()
+        self._room = _BATCH_BYTES
