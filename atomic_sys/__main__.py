@@ -29,8 +29,12 @@ def main() -> NoReturn:
     signal.signal(signal.SIGTERM, _interrupt)
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # or nohup(1) would be for nothing
         signal.signal(signal.SIGHUP, _interrupt)
-    code = run(sys.argv[1:])
-    gc.freeze()  # or what is about to go anyway is looked through for garbage, for 20 ms
+    leave(run(sys.argv[1:]))
+
+
+def leave(code: int) -> NoReturn:
+    """Exit. What is about to go anyway is not looked through for garbage, which takes 20 ms."""
+    gc.freeze()
     sys.exit(code)
 
 

@@ -254,7 +254,7 @@ class Host:
 
     @cached_property
     def _is_online(self) -> bool:
-        from atomic_sys.systemd.offline import is_online
+        from atomic_sys.systemd.booted import is_online
 
         return is_online(self.options.root, self.environment)
 

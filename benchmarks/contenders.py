@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.ours import files
+
 _OSTREE = r"""set -e
 cd "$1"
 skopeo copy -q --insecure-policy --src-tls-verify=false "docker://$2" "dir:image"
@@ -41,8 +43,15 @@ class Contender:
 
 
 def ours(directory: Path, image: str) -> list[str]:
-    """Pull, and check out where the image is new."""
+    """Pull and check out."""
     return [sys.executable, "-m", "benchmarks.ours", "pull", str(directory), image]
+
+
+def ours_unchanged(directory: Path, image: str) -> list[str]:
+    """Pull what was pulled and checked out before: the command itself."""
+    policy, registries = files(directory)
+    where = ["--root", str(directory), "--policy", policy, "--registries-conf", registries]
+    return [sys.executable, "-m", "atomic_sys", *where, "pull", image]
 
 
 def ours_checkout(directory: Path, image: str, name: str) -> list[str]:

@@ -24,8 +24,8 @@ from benchmarks import contenders, images
 from benchmarks.chart import write_chart
 from benchmarks.contenders import OURS, PODMAN, Contender
 from benchmarks.filesystem import fresh
-from benchmarks.measure import Sample, peak_memory, run
-from benchmarks.report import Results, report
+from benchmarks.measure import Sample, peak_memory, reported, run
+from benchmarks.report import CP, IN_PROCESS, Results, report
 from tests.host.base import cache_directory
 from tests.support.registry import docker_registry
 
@@ -115,14 +115,20 @@ def _measure(directory: Path, contender: Contender, image: str, results: Results
     first, second = (contender.command(directory, f"{image}:{tag}") for tag in ("v1", "v2"))
     keep("pull", contender.name, run(first, directory))
     if contender in (OURS, PODMAN):
-        keep("unchanged", contender.name, run(first, directory))
+        ours = contenders.ours_unchanged(directory, f"{image}:v1")
+        keep("unchanged", contender.name, run(ours if contender is OURS else first, directory))
     if contender.again:
         keep("update", contender.name, run(second, directory))
     if contender is OURS:
         copy = ["cp", "-al", str(directory / "rootfs-v1"), str(directory / "copied")]
-        again = contenders.ours_checkout(directory, f"{image}:v1", "again")
-        keep("checkout", "cp -al", run(copy, directory))
+        again, within = (
+            contenders.ours_checkout(directory, f"{image}:v1", to) for to in ("again", "within")
+        )
+        copied = run(copy, directory)
+        keep("checkout", CP, copied)
         keep("checkout", OURS.name, run(again, directory))
+        keep(IN_PROCESS, CP, copied)
+        keep(IN_PROCESS, OURS.name, reported(within))
 
 
 if __name__ == "__main__":

@@ -11,12 +11,14 @@ from benchmarks.measure import Sample, median
 Results: TypeAlias = dict[tuple[str, str, str], list[Sample]]
 
 CP = "cp -al"
+IN_PROCESS = "checkout, in the process"  # less Python's start and the reading of the tree
 BARS = {  # our time may be this many times that of the other
     ("pull", PODMAN.name): 0.40,
     ("pull", OSTREE.name): 0.40,
     ("unchanged", PODMAN.name): 2.0,
     ("update", OSTREE.name): 0.5,
     ("checkout", CP): 0.7,
+    (IN_PROCESS, CP): 0.7,
 }
 NO_BAR = {"small"}  # nothing but start-up
 MEMORY_BAR = 120  # MiB
@@ -25,6 +27,7 @@ _PEERS = {
     "unchanged": (PODMAN.name,),
     "update": (PODMAN.name, OSTREE.name),
     "checkout": (CP,),
+    IN_PROCESS: (CP,),
 }
 
 

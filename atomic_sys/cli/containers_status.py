@@ -62,7 +62,7 @@ def _print(found: Status) -> None:
         ("State", f"{container.state} ({found.unit.active}, {found.unit.sub}){since}"),
         ("Image", container.image),
         ("Digest", "" if record is None else f"sha256:{record.revision}"),
-        ("Signed by", "nobody" if record is None else ", ".join(record.signers) or "nobody"),
+        ("Signed by", "" if record is None else ", ".join(record.signers) or "nobody"),
         ("Deployment", container.installed.deployment),
         ("Files", "" if record is None else record.remote or ""),
         ("Deployments", ", ".join(f"{name}.{number}" for number in found.deployments)),

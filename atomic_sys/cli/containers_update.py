@@ -18,14 +18,15 @@ from atomic_sys.cli.options import GlobalOptions, seconds
 from atomic_sys.cli.output import Column, Output, print_table
 from atomic_sys.cli.plan_output import print_plan
 from atomic_sys.cli.progress import reporting
+from atomic_sys.engine.observe import find
 from atomic_sys.engine.report import Report
-from atomic_sys.errors import ExitCode, UsageError
+from atomic_sys.errors import AtomicSysError, ExitCode, UsageError
 from atomic_sys.host import Host
 from atomic_sys.model.names import ContainerName
 from atomic_sys.render.values import parse_assignments
 from atomic_sys.verbs.switching import DEFAULT_SETTLE
 from atomic_sys.verbs.update import Status, Update, UpdateResult, update
-from atomic_sys.verbs.update_all import update_all
+from atomic_sys.verbs.update_all import failure, update_all
 
 _COLUMNS = (
     Column(title="Container"),
@@ -90,12 +91,28 @@ def run(arguments: argparse.Namespace, options: GlobalOptions) -> ExitCode:
     ):
         if arguments.all:
             return _all(request, host, report, output)
-        results = []
-        for name in dict.fromkeys(arguments.names):
-            results.append(update(ContainerName.parse(name), request, host, report))
+        names = [ContainerName.parse(name) for name in dict.fromkeys(arguments.names)]
+        return _named(names, request, host, report, output)
+
+
+def _named(
+    names: Sequence[ContainerName], request: Update, host: Host, report: Report, output: Output
+) -> ExitCode:
+    """One after the other, until one fails: --json has what came of each up to that one."""
+    results = []
+    try:
+        for name in names:
+            try:
+                results.append(update(name, request, host, report))
+            except (AtomicSysError, OSError) as error:
+                found = find(host.root, host.paths, name)
+                if found is not None:
+                    results.append(failure(name, found.record, error))
+                raise
             _say(results[-1], output)
-    if output.json:
-        output.emit([as_json(result) for result in results])
+    finally:
+        if output.json:
+            output.emit([as_json(result) for result in results])
     return ExitCode.DONE
 
 

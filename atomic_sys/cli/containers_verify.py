@@ -73,7 +73,7 @@ def _print(answer: Verified, output: Output) -> None:
     for one in answer.found:
         if one not in answer.left:
             output.say(f"{answer.name}: restored {one.path}")
-    if not answer.recorded:
+    if not answer.recorded and not answer.left:
         log.note(f"{answer.name}: config.json and unit were not recorded: update it to have them")
     if not answer.found:
         output.say(f"{answer.name}: as it was installed")

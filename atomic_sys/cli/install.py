@@ -151,13 +151,12 @@ def _values_file(path: str) -> dict[str, str]:
 
 
 def _print(result: InstallResult, request: Install, output: Output) -> None:
-    pulled = result.pulled
     if output.json:
         output.emit({
             "name": result.name.value,
             "image": result.image,
-            "digest": None if pulled is None else str(pulled.image.digest),
-            "signers": [] if pulled is None else list(pulled.verdict.signers()),
+            "digest": result.digest,
+            "signers": list(result.signers),
             "deployment": result.deployment,
             "changed": result.plan is not None and not request.dry_run,
             "plan": [operation.describe() for operation in result.plan or ()],

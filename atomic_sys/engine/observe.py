@@ -18,6 +18,7 @@ from atomic_sys.fs.directory import exists, open_directory, read_link
 from atomic_sys.model.container_state import STATE_DIRECTORY, STATE_LIMIT, ContainerState
 from atomic_sys.model.names import ContainerName
 from atomic_sys.model.record import RECORD_LIMIT, RECORD_NAME, Record
+from atomic_sys.model.strict_json import InvalidJson
 from atomic_sys.paths import Paths
 
 _DEPLOYMENT = re.compile(r"(?P<name>.+)\.(?P<number>0|[1-9][0-9]{0,8})")
@@ -285,4 +286,8 @@ def read_state(root: int, paths: Paths, name: ContainerName) -> ContainerState:
         document = None if fd is None else read_file(fd, file, STATE_LIMIT)
     if document is None:
         return ContainerState()
-    return ContainerState.from_json(document, f"{directory}/{file}")
+    try:
+        return ContainerState.from_json(document, f"{directory}/{file}")
+    except InvalidJson as error:
+        error.hint = f"without that file {name} is not held, and no image has failed: remove it"
+        raise

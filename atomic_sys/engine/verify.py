@@ -24,7 +24,7 @@ from atomic_sys.frozen import frozen
 from atomic_sys.fs.atomic import temporary_name, write_file
 from atomic_sys.fs.directory import exists, make_directories, open_directory
 from atomic_sys.model.digest import Digest
-from atomic_sys.model.record import Record
+from atomic_sys.model.record import RECORD_NAME, Record
 from atomic_sys.paths import Paths
 from atomic_sys.render import hostfiles
 from atomic_sys.store.compare import Change, Comparison, Difference
@@ -78,6 +78,9 @@ class Verifier:
 
     def verify(self, container: Installed) -> tuple[Finding, ...]:
         """Everything that differs. Raises NotFound, Damaged, OSError."""
+        if container.record is None and not container.preinstalled:  # then nothing can be said
+            path = f"{container.deployment}/{RECORD_NAME}"
+            return (Finding(path=path, what="changed or missing"),)
         own = own_files.changed(container, self.root)
         found = [
             Finding(path=path, what="changed or missing")

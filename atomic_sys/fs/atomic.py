@@ -123,7 +123,7 @@ def sweep(dfd: int, name: str) -> None:
                 os.unlink(found, dir_fd=dfd)
 
 
-def write_all(fd: int, content: bytes) -> None:
+def write_all(fd: int, content: bytes | memoryview) -> None:
     """Write all of it, however little a write(2) takes. Raises OSError."""
     view = memoryview(content)
     while view:

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from atomic_sys.errors import AtomicSysError
 from atomic_sys.image.decompress import is_compressed
 from atomic_sys.image.files import CHUNK, InvalidFile, explained, regular_file
-from atomic_sys.image.tar import Kind, Member, TarInput, TarReader
-from atomic_sys.image.tar_header import InvalidLayer
+from atomic_sys.image.tar import TarInput, TarReader
+from atomic_sys.image.tar_header import InvalidLayer, Kind, Member
 from atomic_sys.model.stream import Reader
 
 MAX_MEMBERS = 100_000

@@ -7,13 +7,14 @@ belong to no member or frame are errors. Sources: RFC 1952 (gzip), RFC 8878 (zst
 
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from types import ModuleType
 from typing import IO, cast
 
+from atomic_sys.fs.deflate import fast_zlib
 from atomic_sys.image.zstd_frames import FrameWalker, InvalidCompression
 
 OUTPUT = 1 << 20  # bytes of the largest chunk that comes out
-_INPUT = 1 << 16  # bytes fed at once: a member's end copies what is left of them
+_INPUT = 1 << 18  # bytes fed at once, at most
+_INPUT_OF_MANY = 1 << 16  # the same where there are many members: each end copies what is left
 _ZSTD_WINDOW = 1 << 27  # bytes; the limit that zstd itself has by default
 _GZIP_WBITS = 31  # a gzip header and trailer around the deflated data, both checked
 _GZIP_FLAGS = 3  # the byte of a gzip header that says what else is in it
@@ -62,23 +63,30 @@ def _joined(head: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
     yield from rest
 
 
-def _pieces(chunks: Iterable[bytes]) -> Iterator[bytes]:
+class _Pieces:
     """The chunks, cut where they are larger than a decompressor should see at once."""
-    for chunk in chunks:
-        if len(chunk) <= _INPUT:
-            yield chunk
-        else:
-            for start in range(0, len(chunk), _INPUT):
-                yield chunk[start : start + _INPUT]
+
+    def __init__(self, chunks: Iterable[bytes], most: int) -> None:
+        self.most = most  # bytes; whoever iterates may change it
+        self._chunks = chunks
+
+    def __iter__(self) -> Iterator[bytes]:
+        for chunk in self._chunks:
+            start = 0
+            while start < len(chunk):
+                piece = chunk[start : start + self.most]  # no copy of a chunk that is no larger
+                start += len(piece)
+                yield piece
 
 
 def _gunzip(chunks: Iterable[bytes]) -> Iterator[bytes]:
     """All members of a gzip stream; between and after them there is nothing."""
-    fast = _fast_zlib()
+    fast = fast_zlib()
     errors = (zlib.error, fast.error)
     member = None
     begun = b""  # of a member of which we have not seen enough
-    for piece in _pieces(chunks):
+    pieces = _Pieces(chunks, _INPUT)
+    for piece in pieces:
         data, begun = begun + piece, b""
         more = True
         while data or (more and member is not None):
@@ -99,26 +107,16 @@ def _gunzip(chunks: Iterable[bytes]) -> Iterator[bytes]:
             data = member.unconsumed_tail
             if member.eof:
                 data, member = member.unused_data, None
+                pieces.most = _INPUT_OF_MANY
     if member is not None or begun:
         raise InvalidCompression("the gzip data is cut off, or followed by something else")
-
-
-def _fast_zlib() -> ModuleType:
-    """Something with the interface of zlib: isal inflates twice as fast, but need not be there."""
-    try:
-        # Here since it is optional, and only verbs that pull need it.
-        from isal import isal_zlib
-    except ImportError:
-        return zlib
-    module: ModuleType = isal_zlib
-    return module
 
 
 class _Source:
     """The pieces as a file for the library, every byte of it seen by the walker first."""
 
     def __init__(self, chunks: Iterable[bytes]) -> None:
-        self._pieces = _pieces(chunks)
+        self._pieces = iter(_Pieces(chunks, _INPUT_OF_MANY))
         self._walker = FrameWalker()
 
     def read(self, _size: int) -> bytes:
@@ -138,7 +136,7 @@ def _unzstd(chunks: Iterable[bytes]) -> Iterator[bytes]:
 
     decompressor = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW)
     source = cast("IO[bytes]", _Source(chunks))  # it asks for nothing but read()
-    reader = decompressor.stream_reader(source, read_size=_INPUT, read_across_frames=True)
+    reader = decompressor.stream_reader(source, read_size=_INPUT_OF_MANY, read_across_frames=True)
     try:
         while output := reader.read(OUTPUT):
             yield output

@@ -18,7 +18,8 @@ _NAME_MAX = 255  # bytes of a component; Linux, NAME_MAX
 _PATH_MAX = 4095  # bytes of a path or a link's target; Linux, PATH_MAX less its NUL
 _WIDEST = 4  # bytes of a character in UTF-8
 _SHORT = _NAME_MAX // _WIDEST  # characters of a component that cannot be too long
-_CACHE = 4096  # directories
+_CACHE = 1024  # directories; each can be of 20 KB
+_DOT = ord(".")
 
 
 class Paths:
@@ -27,10 +28,28 @@ class Paths:
     def __init__(self, limits: LayerLimits) -> None:
         self._depth = limits.depth
         self._directory = functools.lru_cache(maxsize=_CACHE)(self._parse_directory)
-        self._last: tuple[str, LayerPath] = ("", ())
+        self._last: LayerPath = ()  # the directory of the last name, and as it was written
+        self._last_head = b""
 
     def parse(self, raw: bytes) -> LayerPath:
         """The path that a member's name means; `()` is the root. Raises InvalidLayer."""
+        head, _, base = raw.rpartition(b"/")
+        # Nearly every name is beside the one before, and an ordinary one: that is seen by its
+        # length and its first byte, which is neither the end of a directory's name nor a dot.
+        if (
+            head == self._last_head
+            and base
+            and base[0] != _DOT
+            and len(base) <= _NAME_MAX
+            and len(raw) <= _PATH_MAX
+        ):
+            try:
+                return (*self._last, base.decode())
+            except UnicodeDecodeError:
+                pass  # as for any other name
+        return self._parse(raw)
+
+    def _parse(self, raw: bytes) -> LayerPath:
         head, _, base = decoded(raw).rstrip("/").rpartition("/")
         if base in ("", "."):
             if not raw:
@@ -38,13 +57,10 @@ class Paths:
             return self._directory(head)
         if base == ".." or len(base) > _SHORT:
             check_component(base.removeprefix(WHITEOUT), raw)
-        if head == self._last[0]:
-            return (*self._last[1], base)
         directory = self._directory(head)
-        if len(directory) < self._depth:
-            self._last = head, directory
-        else:
+        if len(directory) >= self._depth:
             raise self._too_deep(raw)
+        self._last, self._last_head = directory, head.encode()
         return (*directory, base)
 
     def target(self, raw: bytes) -> LayerPath:

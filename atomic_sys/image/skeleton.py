@@ -5,38 +5,38 @@ Headers, extended headers, padding and whatever ends the archive are passed on a
 are, so that with the contents in their places the archive can be made again, byte for byte.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
-from atomic_sys.model.layer import TarRecorder
+from atomic_sys.image.tar import TarInput
+from atomic_sys.model.layer import Piece, TarRecorder
 
 
-class Watch:
-    """Stands between the chunks and the TarInput that reads them."""
+class RecordedInput(TarInput):
+    """A TarInput that tells its recorder all that is not asked for by content()."""
 
-    __slots__ = ("_chunk", "_recorder", "_start", "_told")
+    __slots__ = ("_contents", "_recorder", "_still")
 
-    def __init__(self, recorder: TarRecorder) -> None:
+    def __init__(self, chunks: Iterable[bytes], recorder: TarRecorder) -> None:
+        super().__init__(chunks)
         self._recorder = recorder
-        self._chunk = b""
-        self._start = 0  # of the chunk in the stream
-        self._told = 0  # up to here the stream is content, or was passed on
+        self._contents: list[tuple[int, int]] = []  # where in the chunk they begin, and their sizes
+        self._still = 0  # bytes of an earlier chunk's content that this one begins with, or more
 
-    def chunks(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
-        """The same chunks. Whoever asks for one has been through the one before."""
-        for chunk in chunks:
-            self._next(chunk)
-            yield chunk
-        self._next(b"")
+    def content(self, size: int) -> Iterable[Piece]:
+        """The next `size` bytes, which are the content of a file; see TarInput."""
+        self._contents.append((self._at, size))
+        return TarInput.content(self, size)  # super() is slower, for each file
 
-    def content(self, offset: int, size: int) -> None:
-        """These bytes of the stream, which begin where the reader is, are content."""
-        start = self._start
-        self._recorder.before_content(self._chunk[self._told - start : offset - start])
-        self._told = offset + size
-
-    def _next(self, chunk: bytes) -> None:
-        end = self._start + len(self._chunk)
-        if end > self._told:
-            self._recorder.literal(self._chunk[self._told - self._start :])
-            self._told = end
-        self._start, self._chunk = end, chunk
+    def _more(self) -> bool:
+        # A chunk is told as a whole, when it is used up: to tell each header is a call for each.
+        chunk, told = self._chunk, self._still
+        pieces = []
+        for begin, size in self._contents:
+            pieces.append(chunk[told:begin])
+            told = begin + size
+        pieces.append(chunk[told:])
+        self._still = max(told - len(chunk), 0)
+        self._contents.clear()
+        if pieces != [b""]:
+            self._recorder.literals(pieces)
+        return super()._more()

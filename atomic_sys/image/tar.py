@@ -8,47 +8,29 @@ the end of the archive that are not zero. tarfile is the oracle in the tests; it
 
 import contextlib
 from collections.abc import Iterable, Iterator
-from enum import IntEnum
-from typing import NamedTuple
 
 from atomic_sys.image import tar_header
-from atomic_sys.image.tar_header import BLOCK, ZERO_BLOCK, InvalidLayer, number, text
-from atomic_sys.model.layer import Metadata
+from atomic_sys.image.tar_header import (
+    BLOCK,
+    ZERO_BLOCK,
+    InvalidLayer,
+    Kind,
+    Member,
+    number,
+    plain,
+    text,
+)
+from atomic_sys.model.layer import Metadata, Piece
 from atomic_sys.model.limits import DEFAULT_LIMITS, HEADER
 from atomic_sys.model.manifest import MAX_SIZE
 
 _NOT_IN_GLOBAL = (b"path", b"linkpath", b"size", b"uid", b"gid")
-
-
-class Kind(IntEnum):
-    """The type flags that we know."""
-
-    OLD_REGULAR = 0
-    REGULAR = ord("0")
-    HARD_LINK = ord("1")
-    SYMLINK = ord("2")
-    CHARACTER_DEVICE = ord("3")
-    BLOCK_DEVICE = ord("4")
-    DIRECTORY = ord("5")
-    FIFO = ord("6")
-    CONTIGUOUS = ord("7")
-
-
 _FLAGS = {int(kind): kind for kind in Kind}
 _REGULAR = (Kind.OLD_REGULAR, Kind.REGULAR, Kind.CONTIGUOUS)
+_END = (b"", ZERO_BLOCK)
 _LONG_NAME, _LONG_LINK, _PAX, _GLOBAL = b"LKxg"
 _EXTENSIONS = (_LONG_NAME, _LONG_LINK, _PAX, _GLOBAL)
 _UNSUPPORTED = {ord("S"): "sparse files", ord("M"): "multi-volume archives"}
-
-
-class Member(NamedTuple):
-    """A member as the archive has it, names unchecked. A tuple, since one is made for each file."""
-
-    kind: Kind
-    name: bytes
-    target: bytes
-    size: int
-    metadata: Metadata
 
 
 class TarInput:
@@ -80,13 +62,16 @@ class TarInput:
 
     def take(self, size: int) -> bytes:
         """Exactly `size` bytes. Raises InvalidLayer when there are fewer."""
-        return b"".join(self.content(size))
+        return b"".join(self._pieces(size))
 
-    def content(self, size: int) -> Iterable[bytes]:
-        """The next `size` bytes in chunks. Raises InvalidLayer, while iterating, for fewer."""
+    def content(self, size: int) -> Iterable[Piece]:
+        """The next `size` bytes in chunks. Raises InvalidLayer, while iterating, for fewer.
+
+        What is there already comes as a tuple of one view: most files do, and are never copied.
+        """
         end = self._at + size
         if end <= len(self._chunk):
-            piece = self._chunk[self._at : end]
+            piece = memoryview(self._chunk)[self._at : end]
             self._at = end
             return (piece,) if piece else ()
         return self._pieces(size)
@@ -100,18 +85,21 @@ class TarInput:
         for _ in self._pieces(offset - self.offset):
             pass
 
-    def skip_padding(self, size: int) -> None:
-        """Pass over the zeros behind a content.
+    def leave(self, end: int) -> None:
+        """Go on behind a content that ends at this offset, and behind the zeros that follow it.
 
-        At the end of the stream they may be missing: `umoci insert` 0.4.7 closes no archive, and
-        the readers of Go and Python take it all the same.
+        At the end of the stream these may be missing: `umoci insert` 0.4.7 closes no archive, and
+        the readers of Go and Python take it all the same. Raises InvalidLayer when the stream ends
+        before.
         """
-        end = self._at + size
-        if end <= len(self._chunk):
-            self._at = end
+        padding = -end % BLOCK  # a header is at a multiple of BLOCK
+        at = end + padding - self._start
+        if at <= len(self._chunk):
+            self._at = at
             return
+        self.skip_to(end)
         with contextlib.suppress(InvalidLayer):
-            for _ in self._pieces(size):
+            for _ in self._pieces(padding):
                 pass
 
     def drain(self) -> None:
@@ -154,6 +142,7 @@ class TarReader:
         self._pax: dict[bytes, bytes] | None = None
         self._long_name: bytes | None = None
         self._long_link: bytes | None = None
+        self._extended = False  # whether there is any of these three
 
     def members(self) -> Iterator[Member]:
         """Read the archive and whatever follows it.
@@ -162,33 +151,22 @@ class TarReader:
         member is asked for is skipped. Raises InvalidLayer.
         """
         source = self._input
-        while header := self._header():
-            flag = header[156]
-            if flag in _EXTENSIONS:
-                self._extend(flag, header)
-                continue
-            member = self._member(header)
-            end = source.offset + member.size
+        while (header := source.block()) not in _END:
+            member = None if self._extended else plain(header)
+            if member is None:
+                tar_header.check_sum(header)
+                if header[156] in _EXTENSIONS:
+                    self._extend(header[156], header)
+                    continue
+                member = self._member(header)
+            end = source._start + source._at + member.size
             yield member
-            source.skip_to(end)
-            source.skip_padding(-member.size % BLOCK)
+            source.leave(end)
+        if self._extended:
+            raise InvalidLayer("an extended header at the end of the tar archive")
+        if header and source.block() not in _END:
+            raise InvalidLayer("a lone zero block in the tar archive")
         source.drain()
-
-    def _header(self) -> bytes:
-        """The next header, its checksum verified; at the end of the archive, nothing."""
-        header = self._input.block()
-        if header in (ZERO_BLOCK, b""):
-            if self._extended:
-                raise InvalidLayer("an extended header at the end of the tar archive")
-            if header and self._input.block() not in (ZERO_BLOCK, b""):
-                raise InvalidLayer("a lone zero block in the tar archive")
-            return b""
-        tar_header.check_sum(header)
-        return header
-
-    @property
-    def _extended(self) -> bool:
-        return self._pax is not None or self._long_name is not None or self._long_link is not None
 
     def _member(self, header: bytes) -> Member:
         kind = _FLAGS.get(header[156])
@@ -233,6 +211,7 @@ class TarReader:
             ),
         )
         self._pax = self._long_name = self._long_link = None
+        self._extended = False
         return member
 
     def _extend(self, flag: int, header: bytes) -> None:
@@ -259,6 +238,7 @@ class TarReader:
                 raise InvalidLayer("two extended headers of a kind before one member")
         if b"" in (self._long_name, self._long_link):
             raise InvalidLayer("an empty long name")
+        self._extended = self._extended or flag != _GLOBAL
 
 
 def _size(header: bytes, pax_size: bytes | None) -> int:

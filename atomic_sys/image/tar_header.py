@@ -6,11 +6,15 @@ Format", "pax Extended Header"), GNU tar manual ("Basic Tar Format"), star(5).
 """
 
 import functools
+import struct
 import zlib
+from enum import IntEnum
+from typing import NamedTuple
 
 from atomic_sys.errors import AtomicSysError
 from atomic_sys.model.layer import Metadata, Xattrs
 from atomic_sys.model.limits import LimitSetting
+from atomic_sys.model.manifest import MAX_SIZE
 
 BLOCK = 512  # bytes
 ZERO_BLOCK = bytes(BLOCK)
@@ -22,6 +26,37 @@ _CAPABILITY = b"security.capability"
 _CAPABILITY_SIZES = {2: 20, 3: 24}  # bytes, by revision (linux/capability.h)
 _XATTR_LIMIT = 1 << 16  # bytes of a value; what Linux allows
 _SPACES = b" " * 8  # what the checksum itself counts for
+# Name, the fields of metadata(), size, checksum, type, target, and from the prefix on all the rest.
+_PLAIN = struct.Struct("100s24s12s12x8sB100s88x167s")
+_NO_TARGET, _NO_REST = bytes(100), bytes(167)
+
+
+class Kind(IntEnum):
+    """The type flags that we know."""
+
+    OLD_REGULAR = 0
+    REGULAR = ord("0")
+    HARD_LINK = ord("1")
+    SYMLINK = ord("2")
+    CHARACTER_DEVICE = ord("3")
+    BLOCK_DEVICE = ord("4")
+    DIRECTORY = ord("5")
+    FIFO = ord("6")
+    CONTIGUOUS = ord("7")
+
+
+class Member(NamedTuple):
+    """A member as the archive has it, names unchecked. A tuple, since one is made for each file."""
+
+    kind: Kind
+    name: bytes
+    target: bytes
+    size: int
+    metadata: Metadata
+
+
+_FILE = Kind.REGULAR  # by the class it would be a call each time
+_PLAIN_KINDS = {int(kind): kind for kind in (Kind.REGULAR, Kind.DIRECTORY)}
 
 
 class InvalidLayer(AtomicSysError):
@@ -38,6 +73,33 @@ def exceeded(what: str, setting: LimitSetting) -> LimitExceeded:
         f"{what} ({setting.name})",
         hint=f"/etc/atomic.conf can set {setting.name} to {setting.most} at most",
     )
+
+
+def plain(header: bytes) -> Member | None:
+    """The member of a header that is as nearly everybody writes that of a file or a directory.
+
+    None for any other, and for one that is wrong: it takes all of a second look. Raises
+    InvalidLayer. What it saves is half of the time that a header takes.
+    """
+    name, owner_and_mode, size_field, sum_field, flag, target, rest = _PLAIN.unpack(header)
+    kind = _PLAIN_KINDS.get(flag)
+    if kind is None or target != _NO_TARGET or rest != _NO_REST:
+        return None
+    # adler32 sums bytes in C, but modulo 65521: with more than half of them zero that is exact.
+    if zlib.adler32(header) - 1 & 0xFFFF != _plain_sum(sum_field):
+        return None
+    size = number(size_field, "size") if kind is _FILE else 0
+    if size > MAX_SIZE:
+        return None
+    # As Member(...) makes it, in a third of the time.
+    fields = kind, name.partition(b"\0")[0], b"", size, metadata(owner_and_mode)
+    return tuple.__new__(Member, fields)
+
+
+@functools.lru_cache(maxsize=8192)
+def _plain_sum(field: bytes) -> int:
+    """What the bytes of a header must sum up to if this is its checksum, itself counted too."""
+    return number(field, "checksum") - sum(_SPACES) + sum(field)
 
 
 def check_sum(header: bytes) -> None:

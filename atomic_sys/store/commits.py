@@ -15,16 +15,14 @@ from collections.abc import Mapping
 from atomic_sys.errors import Damaged
 from atomic_sys.model import strict_json
 from atomic_sys.model.layer import LayerPath, Metadata
+from atomic_sys.store.dirtree import DirTree, decode_dirtree, encode_dirtree
 from atomic_sys.store.objects import (
     Checksum,
     Commit,
-    DirTree,
     ObjectKind,
     checksum,
-    decode_dirtree,
     decode_metadata,
     encode_commit,
-    encode_dirtree,
     encode_metadata,
     valid_name,
 )
@@ -75,20 +73,50 @@ def documents(transaction: Transaction, files: Mapping[str, bytes]) -> Directory
 
 
 def store_tree(transaction: Transaction, directory: Directory) -> tuple[Checksum, Checksum]:
-    """Store a directory with all below it; the checksums of its tree and of its metadata."""
-    files: list[tuple[str, Checksum]] = []
-    directories: list[tuple[str, Checksum, Checksum]] = []
-    for name, node in sorted(directory.nodes.items()):  # code points sort as their UTF-8 does
-        if isinstance(node, Directory):
-            directories.append((name, *store_tree(transaction, node)))
+    """Store a directory with all below it; the checksums of its tree and of its metadata.
+
+    What it was read from must be in the same repository.
+    """
+    return _TreeWriter(transaction).store(directory)
+
+
+class _TreeWriter:
+    """Stores directories, but for those that are there since they have not changed."""
+
+    def __init__(self, transaction: Transaction) -> None:
+        self.transaction = transaction
+        self._metadata: dict[Metadata, Checksum] = {}
+
+    def store(self, directory: Directory) -> tuple[Checksum, Checksum]:
+        same = True
+        below: list[tuple[str, Checksum, Checksum]] = []
+        for name, node in directory.nodes.items():
+            if isinstance(node, Directory):
+                before = node.stored
+                now = self.store(node)
+                same = same and now == before
+                below.append((name, *now))
+        if same and directory.stored is not None:
+            tree = directory.stored[0]
         else:
-            files.append((name, node))
-    tree = DirTree(files=tuple(files), directories=tuple(directories))
-    metadata = encode_metadata(directory.metadata)
-    return (
-        transaction.add_metadata(ObjectKind.DIRTREE, encode_dirtree(tree)),
-        transaction.add_metadata(ObjectKind.DIRMETA, metadata),
-    )
+            tree = self._add(directory, below)
+        directory.stored = tree, self._dirmeta(directory.metadata)
+        return directory.stored
+
+    def _add(self, directory: Directory, below: list[tuple[str, Checksum, Checksum]]) -> Checksum:
+        nodes = directory.nodes
+        files = [  # code points sort as their UTF-8 does
+            (name, node) for name in sorted(nodes) if isinstance(node := nodes[name], bytes)
+        ]
+        tree = DirTree(files=tuple(files), directories=tuple(sorted(below)))
+        return self.transaction.add_metadata(ObjectKind.DIRTREE, encode_dirtree(tree))
+
+    def _dirmeta(self, metadata: Metadata) -> Checksum:
+        known = self._metadata.get(metadata)
+        if known is None:
+            known = self.transaction.add_metadata(ObjectKind.DIRMETA, encode_metadata(metadata))
+            self._metadata[metadata] = known
+        return known
 
 
 class TreeReader:
@@ -106,7 +134,7 @@ class TreeReader:
         if depth > MAX_DEPTH:
             raise Damaged(f"damaged tree: deeper than {MAX_DEPTH} directories")
         read = decode_dirtree(self.repository.read_metadata(ObjectKind.DIRTREE, tree))
-        directory = Directory(self._dirmeta(metadata), dict(read.files))
+        directory = Directory(self._dirmeta(metadata), dict(read.files), (tree, metadata))
         for name, below, below_metadata in read.directories:
             directory.nodes[name] = self._directory(below, below_metadata, depth + 1)
         return directory
@@ -162,6 +190,9 @@ def load_layer(reader: TreeReader, commit: Commit) -> Layer:
     except strict_json.InvalidJson as error:
         raise Damaged(f"damaged commit: {error}") from None
     layer.implied = {_path(path) for path in implied}
+    for path in layer.implied:
+        if isinstance(node := find(layer.root, path), Directory):
+            node.metadata = IMPLIED
     layer.links = {_path(path): _path(target) for path, target in links.items()}
     layer.whiteouts.update(_path(path) for path in unmarked)
     return layer
@@ -175,14 +206,18 @@ def _path(text: str) -> LayerPath:
 
 
 def _take_whiteouts(layer: Layer, directory: Directory, path: LayerPath) -> None:
-    for name, node in list(directory.nodes.items()):
+    whiteouts: list[str] = []
+    for name, node in directory.nodes.items():
         if isinstance(node, Directory):
             _take_whiteouts(layer, node, (*path, name))
         elif name.startswith(WHITEOUT_PREFIX):
-            del directory.nodes[name]
-            if name == OPAQUE:
-                layer.opaque.add(path)
-            elif valid_name(hidden := name.removeprefix(WHITEOUT_PREFIX)):
-                layer.whiteouts.add((*path, hidden))
-            else:
-                raise Damaged(f"damaged layer: the whiteout {name!r}")
+            whiteouts.append(name)
+    for name in whiteouts:
+        del directory.nodes[name]
+        directory.stored = None
+        if name == OPAQUE:
+            layer.opaque.add(path)
+        elif valid_name(hidden := name.removeprefix(WHITEOUT_PREFIX)):
+            layer.whiteouts.add((*path, hidden))
+        else:
+            raise Damaged(f"damaged layer: the whiteout {name!r}")

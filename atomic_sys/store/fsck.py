@@ -14,6 +14,7 @@ from atomic_sys.frozen import frozen
 from atomic_sys.fs.directory import opened
 from atomic_sys.fs.orphans import die_with_parent
 from atomic_sys.fs.workers import Job, Tell, processors, run_all
+from atomic_sys.store.dirtree import decode_dirtree
 from atomic_sys.store.images import IMAGES, ROOTFS, blob_ref, decode_name, is_blob, read_image
 from atomic_sys.store.integrity import (
     ObjectHasher,
@@ -24,7 +25,7 @@ from atomic_sys.store.integrity import (
     prefixes,
     size_if_intact,
 )
-from atomic_sys.store.objects import Checksum, ObjectKind, decode_commit, decode_dirtree
+from atomic_sys.store.objects import Checksum, ObjectKind, decode_commit
 from atomic_sys.store.partial import is_partial
 from atomic_sys.store.recovery import has_live_marks
 from atomic_sys.store.repository import Repository

@@ -9,7 +9,7 @@ files are elsewhere; see outlines.py.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from atomic_sys.errors import Damaged
 from atomic_sys.frozen import frozen
@@ -28,6 +28,7 @@ SOURCE_KEY = "atomic-sys.source"
 VERDICT_KEY = "atomic-sys.verdict"
 NAME_KEY = "atomic-sys.name"
 OUTLINE_KEY = "atomic-sys.outline"
+EMPTY_KEY = "atomic-sys.empty"
 
 _KEPT = re.compile(r"[^A-Za-z0-9.-]")
 _ENCODED = re.compile(r"_([0-9A-F]{2})")
@@ -171,6 +172,24 @@ def metadata_of(image: ImageToStore) -> dict[str, str]:
     if image.verdict is not None:
         metadata[VERDICT_KEY] = image.verdict
     return metadata
+
+
+def empty_files(commit: Commit) -> frozenset[Checksum] | None:
+    """Which content objects of a layer or of merged layers have no content; None: not known.
+
+    They are few, one for each owner and mode, and are kept with the commit, since a checkout must
+    know them and would otherwise have to look at each object. It may be more than the tree has.
+    """
+    text = commit.text(EMPTY_KEY)
+    try:
+        return None if text is None else frozenset(map(bytes.fromhex, text.split()))
+    except ValueError:
+        return None
+
+
+def empty_text(empty: Iterable[Checksum]) -> str:
+    """The same as the value of EMPTY_KEY."""
+    return " ".join(sorted(name.hex() for name in empty))
 
 
 def read_image(name: ImageName, checksum: Checksum, commit: Commit) -> StoredImage:

@@ -5,22 +5,25 @@ The content of a file becomes an object while it streams by; the names become a 
 stream is believed only when it has ended without an error, so the ref comes after that.
 """
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from atomic_sys.model.layer import LayerStream, Metadata, RegularFile, Symlink
+from atomic_sys.model.layer import LayerStream, Metadata, Piece, RegularFile, Symlink
 from atomic_sys.model.stream import ContentMismatch
 from atomic_sys.store.commits import DELTA_KEY, layer_tree, store_commit, store_partial_commit
 from atomic_sys.store.images import (
+    EMPTY_KEY,
     OUTLINE_KEY,
     LayerImport,
     LayerReport,
     blob_ref,
+    empty_text,
     outline_ref,
     tar_ref,
 )
 from atomic_sys.store.layer_builder import LayerBuilder
-from atomic_sys.store.objects import Checksum
+from atomic_sys.store.objects import Checksum, file_header
 from atomic_sys.store.skeleton import SkeletonWriter
 from atomic_sys.store.space import Watch
 from atomic_sys.store.transaction import Transaction
@@ -29,9 +32,9 @@ from atomic_sys.store.transaction import Transaction
 class Outlining(Transaction):
     """A transaction that gives regular files their names, and does not keep them."""
 
-    def add_file(self, metadata: Metadata, size: int, chunks: Iterable[bytes]) -> Checksum:
+    def add_file(self, metadata: Metadata, size: int, chunks: Iterable[Piece]) -> Checksum:
         """The name of a regular file of exactly `size` bytes. Raises ContentMismatch."""
-        hasher = self._header(metadata).copy()
+        hasher = hashlib.sha256(file_header(metadata))
         found = 0
         for chunk in chunks:
             hasher.update(chunk)
@@ -58,6 +61,7 @@ def import_layer(
         "docker.size": str(layer.compressed_size),
         "docker.uncompressed_digest": str(layer.diff_id),
         DELTA_KEY: delta,
+        EMPTY_KEY: empty_text(transaction.empty),
     }
     if layer.uncompressed_size is not None:
         about["docker.uncompressed_size"] = str(layer.uncompressed_size())
@@ -107,17 +111,18 @@ class _Read:
 
 def _read(transaction: Transaction, stream: LayerStream, watch: Watch | None = None) -> _Read:
     read = _Read()
+    add, contents = read.builder.add, read.contents
     for entry, chunks in stream:
         match entry:
-            case RegularFile():
+            case RegularFile(_, metadata, size):
                 if watch is not None:
-                    chunks = watch.chunks(chunks, entry.size)
-                content = transaction.add_file(entry.metadata, entry.size, chunks)
-                read.builder.add(entry, content)
-                read.contents.append(content)
-                read.size += entry.size
+                    chunks = watch.chunks(chunks, size)
+                content = transaction.add_file(metadata, size, chunks)
+                add(entry, content)
+                contents.append(content)
+                read.size += size
             case Symlink():
-                read.builder.add(entry, transaction.add_symlink(entry.metadata, entry.target))
+                add(entry, transaction.add_symlink(entry.metadata, entry.target))
             case _:
-                read.builder.add(entry)
+                add(entry)
     return read

@@ -8,7 +8,7 @@ first is resolved when the layer meets those below.
 from typing import assert_never
 
 from atomic_sys.model import layer as entries
-from atomic_sys.model.layer import Entry, LayerPath
+from atomic_sys.model.layer import Entry, LayerPath, Metadata
 from atomic_sys.store.objects import Checksum
 from atomic_sys.store.tree import (
     IMPLIED,
@@ -23,6 +23,11 @@ from atomic_sys.store.tree import (
     text,
 )
 
+# What few layers have at all, and what would cost a hostile one nothing: a short member can imply
+# two hundred directories, each with a path as long.
+_MOST_KEPT = 1 << 24  # characters of the paths that are kept besides the tree, in all
+_MOST_ATTRIBUTES = 1 << 24  # bytes of all extended attributes of directories
+
 
 class LayerBuilder:
     """Collects the entries of one layer, in whatever order they come."""
@@ -34,6 +39,8 @@ class LayerBuilder:
         # Archives list a directory's files one after the other: where the last entry was.
         self._parent_path: LayerPath = ()
         self._parent = self.layer.root
+        self._kept = 0
+        self._attributes = 0
 
     def add(self, entry: Entry, content: Checksum | None = None) -> None:
         """Take one entry; `content` is the object of a file or of a symbolic link.
@@ -42,24 +49,43 @@ class LayerBuilder:
         """
         path = entry.path
         if path and path[:-1] == self._parent_path:
-            check_name(path[-1])
+            name = path[-1]
+            check_name(name)
+            # Nearly always a further file beside the last one, and nothing is known of its name.
+            nodes = self._parent.nodes
+            if (
+                content is not None
+                and type(entry) is entries.RegularFile
+                and name not in nodes
+                and not self.layer.links
+                and not self._special
+            ):
+                nodes[name] = content
+                return
         else:
             check_path(path)
+        self._add(entry, path, content)
+
+    def _add(self, entry: Entry, path: LayerPath, content: Checksum | None) -> None:
         match entry:
             case entries.RegularFile() | entries.Symlink():
                 if content is None:
                     raise TypeError("a file without content")
                 self._leaf(path, content)
             case entries.Directory():
+                if entry.metadata.xattrs:
+                    self._weigh(entry.metadata)
                 self._directory(path).metadata = entry.metadata
                 self.layer.implied.discard(path)
             case entries.HardLink():
                 self._link(path, entry.target)
             case entries.Whiteout():
                 self._leaf_parent(path, whiteout=True)
+                self._keep(path)
                 self.layer.whiteouts.add(path)
             case entries.OpaqueWhiteout():
                 self._directory(path)
+                self._keep(path)
                 self.layer.opaque.add(path)
             case entries.SpecialFile():
                 self._leave_out(path, entry.kind)
@@ -87,6 +113,7 @@ class LayerBuilder:
             return
         self._leaf_parent(path).nodes.pop(path[-1], None)
         self._special.discard(path)
+        self._keep(path)
         self.layer.links[path] = self.layer.links.get(target, target)
 
     def _leave_out(self, path: LayerPath, what: str) -> None:
@@ -94,8 +121,25 @@ class LayerBuilder:
         self._leaf_parent(path).nodes.pop(path[-1], None)
         self.layer.links.pop(path, None)
         self.layer.whiteouts.add(path)
+        self._keep(path)
         self._special.add(path)
         self.left_out.append(f"{text(path)} ({what})")
+
+    def _keep(self, path: LayerPath) -> None:
+        self._kept += len(path) + sum(map(len, path))
+        if self._kept > _MOST_KEPT:
+            raise InvalidLayer(
+                "invalid layer: too many whiteouts, hard links, special files, or directories"
+                " without an entry"
+            )
+
+    def _weigh(self, metadata: Metadata) -> None:
+        self._attributes += sum(len(name) + len(value) for name, value in metadata.xattrs)
+        if self._attributes > _MOST_ATTRIBUTES:
+            raise InvalidLayer(
+                f"invalid layer: more than {_MOST_ATTRIBUTES} bytes of extended attributes of"
+                " directories"
+            )
 
     def _leaf_parent(self, path: LayerPath, *, whiteout: bool = False) -> Directory:
         if not path:
@@ -117,6 +161,7 @@ class LayerBuilder:
             below = node.nodes.get(name)
             if below is None:
                 below = node.nodes[name] = Directory(IMPLIED)
+                self._keep(path[:depth])
                 self.layer.implied.add(path[:depth])
             node = below
         if not isinstance(node, Directory):

@@ -39,8 +39,10 @@ def merge(lower: Directory, layer: Layer, read_link: ReadLink) -> None:
     for directory in cleared:
         if directory is not None:
             directory.nodes.clear()
+            directory.stored = None
     for parent, name in removed:
-        parent.nodes.pop(name, None)
+        if parent.nodes.pop(name, None) is not None:
+            parent.stored = None
     _Union(lower, layer, linked, read_link).lay()
 
 
@@ -60,6 +62,7 @@ class _Union:
         self.linked: dict[LayerPath, dict[str, Checksum]] = {}  # by their directories
         for path, content in linked.items():
             self.linked.setdefault(path[:-1], {})[path[-1]] = content
+        self.with_links = {path[:end] for path in self.linked for end in range(len(path) + 1)}
         # What is behind symbolic links comes last, in order of its paths (a heap): it may be this
         # layer that brings what they lead to.
         self.behind_links: list[tuple[LayerPath, int, Directory, Directory]] = []
@@ -75,12 +78,14 @@ class _Union:
                 depth = len(real)
             else:
                 place = parent.nodes[path[-1]] = Directory(IMPLIED)
+                parent.stored = None
             self.directory(place, upper, path, depth)
 
     def directory(self, lower: Directory, upper: Directory, path: LayerPath, depth: int) -> None:
         """Lay the layer's directory of this path upon one that is `depth` components deep."""
         if depth > MAX_DEPTH:
             raise InvalidLayer(f"invalid layer: {text(path)} is too deep, by way of links")
+        lower.stored = None
         if path not in self.layer.implied:
             lower.metadata = upper.metadata
         for name, node in upper.nodes.items():
@@ -93,6 +98,9 @@ class _Union:
                 heapq.heappush(self.behind_links, (here, depth + 1, lower, node))
                 continue
             if not isinstance(below, Directory):
+                if depth == len(path) and here not in self.with_links:
+                    lower.nodes[name] = node  # there is nothing to lay it upon, or to lay upon it
+                    continue
                 below = lower.nodes[name] = Directory(IMPLIED)
             self.directory(below, node, here, depth + 1)
         lower.nodes.update(self.linked.get(path, {}))

@@ -9,16 +9,14 @@ Everything else is an unnamed file until it is complete. transaction.py makes it
 
 import contextlib
 import errno
-import hashlib
 import os
 import stat
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
 from typing import Any
 
 from atomic_sys.errors import AtomicSysError
-from atomic_sys.fs.atomic import temporary_name, umask, write_all
-from atomic_sys.model.layer import Metadata
+from atomic_sys.fs.atomic import temporary_name, write_all
+from atomic_sys.model.layer import Metadata, Piece
 from atomic_sys.model.stream import ContentMismatch
 from atomic_sys.store.integrity import is_finished
 from atomic_sys.store.objects import (
@@ -28,12 +26,13 @@ from atomic_sys.store.objects import (
     encode_metadata,
     file_header,
 )
+from atomic_sys.store.recipes import EPOCH, Recipe, Recipes
 from atomic_sys.store.repository import USER_METADATA, Mode, Repository, object_path
 
 _SMALL = 1 << 20  # bytes; a file up to here is hashed before anything is written
 _UNNAMED = os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC
 _NAMED = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW
-_EPOCH = (0, 0)  # libostree's time of all objects
+_FILE = ObjectKind.FILE  # by the class it would be a call for each object
 
 
 class ObjectWriter:
@@ -44,12 +43,11 @@ class ObjectWriter:
         self._objects = repository.objects
         self._known: set[tuple[ObjectKind, Checksum]] = set()
         self._files: set[Checksum] = set()  # the same for regular files, which are most of all
+        self.empty: set[Checksum] = set()  # those that have no content
         self._directories: set[str] = set()
-        self._header = lru_cache(maxsize=4096)(_header_hash)
-        self._own = os.geteuid(), os.getegid()  # of what open(2) makes
-        self._checked: set[str] = set()  # directories in which it does
+        self._recipes = Recipes(repository.mode)
+        self._checked: set[str] = set()  # directories in which open(2) did what we think
         self._can_be_unnamed = os.path.isdir("/proc/self/fd")
-        self._masked = umask() | stat.S_ISUID | stat.S_ISGID  # what open(2) may not set
 
     def add_metadata(self, kind: ObjectKind, content: bytes) -> Checksum:
         """Store a dirtree, dirmeta or commit. Raises OSError."""
@@ -60,54 +58,59 @@ class ObjectWriter:
                 os.fchmod(fd, 0o644)
         return name
 
-    def add_file(self, metadata: Metadata, size: int, chunks: Iterable[bytes]) -> Checksum:
+    def add_file(self, metadata: Metadata, size: int, chunks: Iterable[Piece]) -> Checksum:
         """Store a regular file of exactly `size` bytes.
 
         Raises ContentMismatch when there are more or fewer, OSError.
         """
-        hasher = self._header(metadata).copy()
+        recipe = self._recipes.of(metadata)
+        hasher = recipe.begun.copy()
         if size > _SMALL:
             return self._add_large(metadata, size, chunks, hasher)
-        content = _joined(chunks)
+        # One that came in one piece, as most do, is not copied.
+        content = chunks[0] if type(chunks) is tuple and len(chunks) == 1 else b"".join(chunks)
         if len(content) != size:
             raise ContentMismatch(f"a file of {len(content)} bytes instead of {size}")
         hasher.update(content)
         name: Checksum = hasher.digest()
         if name not in self._files:
-            self._put_small(name, metadata, content)
+            self._put_small(name, metadata, content, recipe)
             self._files.add(name)
+            if not content:
+                self.empty.add(name)
         return name
 
-    def _put_small(self, name: Checksum, metadata: Metadata, content: bytes) -> None:
-        path = object_path(ObjectKind.FILE, name)
-        self._make_directory_of(path)
+    def _put_small(
+        self, name: Checksum, metadata: Metadata, content: Piece, recipe: Recipe
+    ) -> None:
+        path = object_path(_FILE, name)
+        is_checked = path[:2] in self._checked
+        if not is_checked:
+            self._make_directory_of(path)
         try:
-            fd = os.open(path, _NAMED, metadata.mode & ~self._masked, dir_fd=self._objects)
+            fd = os.open(path, _NAMED, recipe.mode, dir_fd=self._objects)
         except FileExistsError:
             if not self._is_whole(path):
                 self._replace(path, metadata, content)
             return
         try:
-            if path[:2] not in self._checked:
-                self._check_new(fd, path[:2], metadata.mode & ~self._masked)
+            if not is_checked:
+                self._recipes.check(fd, recipe)
+                self._checked.add(path[:2])
             written = os.write(fd, content) if content else 0
             if written != len(content):
                 write_all(fd, content[written:])
-            self._dress(fd, metadata, named=True)
+            if recipe.is_whole and is_checked:
+                os.utime(fd, EPOCH)
+            else:
+                self._recipes.dress(fd, metadata, named=True)
         finally:
             os.close(fd)
-
-    def _check_new(self, fd: int, directory: str, mode: int) -> None:
-        """Whether open(2) did as we think: a default ACL or a set-group-ID bit has its own idea."""
-        found = os.fstat(fd)
-        if (found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode)) != (*self._own, mode):
-            self._own, self._masked = (-1, -1), 0o7777
-        self._checked.add(directory)
 
     def _is_whole(self, path: str) -> bool:
         return is_finished(os.stat(path, dir_fd=self._objects, follow_symlinks=False))
 
-    def _replace(self, path: str, metadata: Metadata, content: bytes) -> None:
+    def _replace(self, path: str, metadata: Metadata, content: Piece) -> None:
         """Put a whole file in the place of one that somebody may still be writing."""
         here = self.repository.fd
         temporary = f"tmp/{temporary_name('object')}"
@@ -115,7 +118,7 @@ class ObjectWriter:
         try:
             try:
                 write_all(fd, content)
-                self._dress(fd, metadata)
+                self._recipes.dress(fd, metadata)
             finally:
                 os.close(fd)
             os.rename(temporary, path, src_dir_fd=here, dst_dir_fd=self._objects)
@@ -125,7 +128,7 @@ class ObjectWriter:
             raise
 
     def _add_large(
-        self, metadata: Metadata, size: int, chunks: Iterable[bytes], hasher: Any
+        self, metadata: Metadata, size: int, chunks: Iterable[Piece], hasher: Any
     ) -> Checksum:
         self._require(size)
         with self._unnamed_file() as (fd, temporary):
@@ -133,9 +136,9 @@ class ObjectWriter:
                 hasher.update(chunk)
                 write_all(fd, chunk)
             name: Checksum = hasher.digest()
-            path = object_path(ObjectKind.FILE, name)
+            path = object_path(_FILE, name)
             if name not in self._files and not self._is_there(path):
-                self._dress(fd, metadata)
+                self._recipes.dress(fd, metadata)
                 self._name(fd, temporary, path)
         self._files.add(name)
         return name
@@ -163,14 +166,14 @@ class ObjectWriter:
         if self._present(ObjectKind.FILE, name):
             return name
         if self.repository.mode is Mode.BARE:
-            self._link_object(metadata, target, object_path(ObjectKind.FILE, name))
+            self._link_object(metadata, target, object_path(_FILE, name))
             return name
         with self._new_file(ObjectKind.FILE, name) as fd:
             write_all(fd, target.encode("utf-8") + b"\0")
             link = Metadata(metadata.uid, metadata.gid, 0o777, metadata.xattrs)
             os.setxattr(fd, USER_METADATA, encode_metadata(link, stat.S_IFLNK))
             os.fchmod(fd, 0o644)
-            os.utime(fd, _EPOCH)
+            os.utime(fd, EPOCH)
         return name
 
     def _link_object(self, metadata: Metadata, target: str, path: str) -> None:
@@ -247,39 +250,8 @@ class ObjectWriter:
                 os.mkdir(path[:2], 0o755, dir_fd=self._objects)
             self._directories.add(path[:2])
 
-    def _dress(self, fd: int, metadata: Metadata, *, named: bool = False) -> None:
-        """Owner, mode, attributes and time, in the order in which none undoes another.
 
-        A `named` file has its owner and mode already, where they are those that it was made with.
-        """
-        if self.repository.mode is Mode.BARE:
-            if not named or (metadata.uid, metadata.gid) != self._own:
-                os.fchown(fd, metadata.uid, metadata.gid)
-                os.fchmod(fd, metadata.mode)
-            elif metadata.mode & self._masked:
-                os.fchmod(fd, metadata.mode)
-            for key, value in metadata.xattrs:
-                if value:  # an empty one is not part of the object
-                    os.setxattr(fd, key, value)
-        else:
-            os.setxattr(fd, USER_METADATA, encode_metadata(metadata, stat.S_IFREG))
-            os.fchmod(fd, metadata.mode & 0o775 | 0o400)
-        os.utime(fd, _EPOCH)
-
-
-def _joined(chunks: Iterable[bytes]) -> bytes:
-    """All of it; a file that came in one piece, as most do, is not copied."""
-    if isinstance(chunks, tuple) and len(chunks) == 1:
-        return bytes(chunks[0])
-    return b"".join(chunks)
-
-
-def _header_hash(metadata: Metadata) -> Any:
-    """hashlib's type has no public name."""
-    return hashlib.sha256(file_header(metadata))
-
-
-def _exactly(chunks: Iterable[bytes], size: int) -> Iterator[bytes]:
+def _exactly(chunks: Iterable[Piece], size: int) -> Iterator[Piece]:
     left = size
     for chunk in chunks:
         left -= len(chunk)

@@ -9,9 +9,9 @@ libostree, "GVariant formats". The tests compare with libostree itself.
 import hashlib
 import stat
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from enum import Enum
-from typing import NoReturn, TypeAlias, cast
+from typing import TypeAlias, cast
 
 from atomic_sys.errors import AtomicSysError, Damaged
 from atomic_sys.frozen import frozen
@@ -26,8 +26,7 @@ _DIRMETA = "(uuua(ayay))"
 _FILE_HEADER = "(uuuusa(ayay))"
 _COMMIT = "(a{sv}aya(say)sstayay)"
 _NO_ID = 2**32 - 1  # chown(2) takes it for "leave it as it is"
-_SHORT = 254  # bytes of what is framed by offsets of one byte, two of them at most
-_NAME_MAX = 255  # bytes, on every Linux file system
+NAME_MAX = 255  # bytes, on every Linux file system
 
 
 class ObjectKind(Enum):
@@ -37,14 +36,6 @@ class ObjectKind(Enum):
     DIRTREE = "dirtree"
     DIRMETA = "dirmeta"
     COMMIT = "commit"
-
-
-@frozen
-class DirTree:
-    """The names of a directory, each kind in the order of strcmp(3)."""
-
-    files: tuple[tuple[str, Checksum], ...]
-    directories: tuple[tuple[str, Checksum, Checksum], ...]  # name, its tree, its metadata
 
 
 @frozen
@@ -77,9 +68,9 @@ def valid_name(name: str) -> bool:
     if name in ("", ".", "..") or "/" in name or "\0" in name:
         return False
     if name.isascii():
-        return len(name) <= _NAME_MAX
+        return len(name) <= NAME_MAX
     try:
-        return len(name.encode("utf-8")) <= _NAME_MAX
+        return len(name.encode("utf-8")) <= NAME_MAX
     except UnicodeEncodeError:
         return False
 
@@ -139,112 +130,6 @@ def _swap(number: int) -> int:
 def _xattrs(metadata: Metadata) -> tuple[tuple[bytes, bytes], ...]:
     """Sorted, without empty values: libostree does not see those when it reads a file."""
     return tuple((name + b"\0", value) for name, value in sorted(metadata.xattrs) if value)
-
-
-def encode_dirtree(tree: DirTree) -> bytes:
-    """A dirtree object; by hand, since there is one for every directory of every image."""
-    files = _frame([_named(name, content) for name, content in tree.files])
-    directories = _frame([_named(name, *both) for name, *both in tree.directories])
-    return _pack(files + directories, [len(files)])
-
-
-def _named(name: str, *checksums: Checksum) -> bytes:
-    """`(say)` or `(sayay)`: the offsets of all members but the last one, in reverse order."""
-    text = name.encode("utf-8") + b"\0"
-    ends = (len(text) + CHECKSUM_SIZE, len(text)) if len(checksums) > 1 else (len(text),)
-    body = text + b"".join(checksums)
-    return body + bytes(ends) if len(body) < _SHORT else _pack(body, ends)
-
-
-def _frame(elements: Sequence[bytes]) -> bytes:
-    """An array of elements of no fixed size."""
-    ends: list[int] = []
-    end = 0
-    for element in elements:
-        end += len(element)
-        ends.append(end)
-    return _pack(b"".join(elements), ends)
-
-
-def _pack(body: bytes, ends: Sequence[int]) -> bytes:
-    code = variant.offset_format(len(body), len(ends))
-    return body + struct.pack(f"<{len(ends)}{code}", *ends)
-
-
-def decode_dirtree(content: bytes) -> DirTree:
-    """Read a dirtree object.
-
-    Raises Damaged for malformed bytes and for names that a directory cannot have, has twice, or
-    that are out of order.
-    """
-    size = variant.offset_size(len(content))
-    middle = int.from_bytes(content[-size:], "little")
-    if middle > len(content) - size:
-        _refuse("its framing")
-    files = tuple((name, content) for name, content in _unframe(content[:middle], 1))
-    directories = tuple(
-        (name, both[:CHECKSUM_SIZE], both[CHECKSUM_SIZE:])
-        for name, both in _unframe(content[middle : len(content) - size], 2)
-    )
-    if not dict(files).keys().isdisjoint([name for name, _, _ in directories]):
-        _refuse("a name that is there twice")
-    return DirTree(files=files, directories=directories)
-
-
-def _refuse(what: str) -> NoReturn:
-    raise Damaged(f"damaged directory object: {what}")
-
-
-def _unframe(content: bytes, checksums: int) -> list[tuple[str, bytes]]:
-    """Name and checksums of each element of an array of `(say)` or `(sayay)`.
-
-    Nothing but what encode_dirtree() makes passes: the elements lie side by side, their offsets
-    are of the one width that there is, and each names the one place that it can.
-    """
-    if not content:
-        return []
-    size = variant.offset_size(len(content))
-    first = int.from_bytes(content[-size:], "little")
-    if first > len(content) or (len(content) - first) % size:
-        _refuse("its framing")
-    found: list[tuple[str, bytes]] = []
-    start, last = 0, b""
-    for at in range(first, len(content), size):
-        end = int.from_bytes(content[at : at + size], "little")
-        if not start < end <= first:
-            _refuse("its framing")
-        text, nul, rest = content[start:end].partition(b"\0")
-        if not nul or len(text) > _NAME_MAX:
-            _refuse(f"the name {text[:80]!r}")
-        if text <= last:
-            _refuse("the order of its names")
-        _check_offsets(rest, len(text) + 1, checksums)
-        found.append((_read_name(text), rest[: checksums * CHECKSUM_SIZE]))
-        start, last = end, text
-    return found
-
-
-def _check_offsets(rest: bytes, begin: int, checksums: int) -> None:
-    """Whether this is checksums and then the offsets of what lies before the last of them."""
-    width = variant.offset_size(begin + len(rest))
-    if len(rest) != checksums * (CHECKSUM_SIZE + width):
-        _refuse("the size of a checksum")
-    ends = (begin,) if checksums == 1 else (begin + CHECKSUM_SIZE, begin)
-    expected = (
-        bytes(ends) if width == 1 else b"".join(end.to_bytes(width, "little") for end in ends)
-    )
-    if rest[checksums * CHECKSUM_SIZE :] != expected:
-        _refuse("its framing")
-
-
-def _read_name(text: bytes) -> str:
-    try:
-        name = text.decode("utf-8")
-    except UnicodeDecodeError:
-        name = ""
-    if not valid_name(name):
-        _refuse(f"the name {text[:80]!r}")
-    return name
 
 
 def encode_commit(commit: Commit) -> bytes:

@@ -14,6 +14,7 @@ from atomic_sys.frozen import frozen
 from atomic_sys.fs.atomic import TEMPORARY_SUFFIX
 from atomic_sys.fs.directory import open_directory
 from atomic_sys.model.reference import ImageName
+from atomic_sys.store.dirtree import decode_dirtree
 from atomic_sys.store.images import (
     IMAGES,
     OUTLINES,
@@ -30,7 +31,7 @@ from atomic_sys.store.images import (
     tar_ref,
 )
 from atomic_sys.store.integrity import objects
-from atomic_sys.store.objects import Checksum, ObjectKind, decode_commit, decode_dirtree
+from atomic_sys.store.objects import Checksum, ObjectKind, decode_commit
 from atomic_sys.store.partial import forget_partial
 from atomic_sys.store.repository import OWN, Repository, object_path
 

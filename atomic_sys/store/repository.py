@@ -21,6 +21,7 @@ from atomic_sys.fs.directory import opened
 from atomic_sys.fs.lock import LockKind, locked
 from atomic_sys.model.layer import Metadata
 from atomic_sys.store.objects import (
+    CHECKSUM_SIZE,
     Checksum,
     Commit,
     ObjectKind,
@@ -248,8 +249,8 @@ def _missing(kind: ObjectKind, name: Checksum) -> Damaged:
 
 def object_path(kind: ObjectKind, name: Checksum) -> str:
     """Where an object is, below `objects`."""
-    digits = name.hex()
-    return f"{digits[:2]}/{digits[2:]}.{kind._value_}"  # .value costs a call, for each object
+    # The name is 32 bytes: the first one, and 31. `.value` would be a call, for each object.
+    return f"{name.hex('/', CHECKSUM_SIZE - 1)}.{kind._value_}"
 
 
 def valid_ref(ref: str) -> str:

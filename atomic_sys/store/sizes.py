@@ -21,8 +21,9 @@ from atomic_sys.fs.directory import make_directories, open_directory
 from atomic_sys.model import strict_json
 from atomic_sys.model.digest import Digest
 from atomic_sys.model.strict_json import InvalidJson
+from atomic_sys.store.dirtree import DirTree, decode_dirtree
 from atomic_sys.store.images import StoredImage, blob_ref, rootfs_ref, tar_ref
-from atomic_sys.store.objects import Checksum, DirTree, ObjectKind, decode_dirtree
+from atomic_sys.store.objects import Checksum, ObjectKind
 from atomic_sys.store.repository import OWN, Repository, object_path
 
 _FILE = "sizes.json"

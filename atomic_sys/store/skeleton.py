@@ -25,6 +25,7 @@ from typing import IO
 
 from atomic_sys.errors import Damaged, NotFound
 from atomic_sys.frozen import frozen
+from atomic_sys.fs.deflate import fast_zlib
 from atomic_sys.model.digest import Digest
 from atomic_sys.model.layer import Metadata
 from atomic_sys.store.commits import TreeReader, store_commit
@@ -40,7 +41,6 @@ _LITERALS, _PLACES, _OVERWRITTEN = "literals", "places", "overwritten"
 _DOCUMENT = Metadata(0, 0, 0o644)
 _IN_MEMORY = 4 << 20  # compressed bytes; what is more goes to an unnamed file
 _LEVEL = 1  # headers are mostly zeros: a higher one costs more than it saves
-_BATCH = 256  # pieces that are compressed at once
 _PLACE = struct.Struct("<qq")
 _CHUNK = 1 << 18  # bytes
 
@@ -50,28 +50,17 @@ class SkeletonWriter:
 
     def __init__(self, spool: IO[bytes]) -> None:
         self._file = spool
-        self._stream = zlib.compressobj(_LEVEL)
-        self._parts: list[bytes] = []  # still to be compressed
+        self._stream = fast_zlib().compressobj(_LEVEL)
         self._run = 0  # literal bytes since the last content
-        self._runs: list[int] = []
+        self._runs = array("q")
 
-    def literal(self, data: bytes) -> None:
-        """The next bytes of the archive, none of them content."""
-        self._run += len(data)
-        self._parts.append(data)
-        self._compress()
-
-    def before_content(self, data: bytes) -> None:
-        """The same, and behind them the content of the next regular file belongs."""
-        self._runs.append(self._run + len(data))
-        self._run = 0
-        self._parts.append(data)
-        if len(self._parts) == _BATCH:
-            self._compress()
-
-    def _compress(self) -> None:
-        self._file.write(self._stream.compress(b"".join(self._parts)))
-        self._parts.clear()
+    def literals(self, pieces: Sequence[bytes]) -> None:
+        """The next bytes of the archive that are no content, which belongs between the pieces."""
+        runs = [len(piece) for piece in pieces]
+        runs[0] += self._run
+        self._run = runs.pop()
+        self._runs.extend(runs)
+        self._file.write(self._stream.compress(b"".join(pieces)))
 
     def store(
         self, transaction: Transaction, layer: Directory, contents: Sequence[Checksum], size: int
@@ -83,7 +72,6 @@ class SkeletonWriter:
         """
         if len(contents) != len(self._runs):
             raise AssertionError("the recorder and the importer saw other files")
-        self._compress()
         self._file.write(self._stream.flush())
         places, overwritten = _encode(self._runs, contents, _leaves(layer))
         root = Directory(IMPLIED)
@@ -104,7 +92,7 @@ class SkeletonWriter:
 
 
 def _encode(
-    runs: Sequence[int], contents: Sequence[Checksum], leaves: Iterable[Checksum]
+    runs: "array[int]", contents: Sequence[Checksum], leaves: Iterable[Checksum]
 ) -> tuple[bytes, list[Checksum]]:
     """The places, and the contents that are none of the leaves."""
     order = list(dict.fromkeys(leaves))
@@ -114,7 +102,7 @@ def _encode(
     at = [number[content] for content in contents]
     steps = map(operator.sub, at, (-1, *at))
     places = array("q", [0]) * (2 * len(runs))
-    places[0::2] = array("q", runs)
+    places[0::2] = runs
     places[1::2] = array("q", steps)
     if sys.byteorder == "big":
         places.byteswap()

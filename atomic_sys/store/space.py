@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 
 from atomic_sys.errors import Busy, NoSpace
 from atomic_sys.fs.lock import LockKind
+from atomic_sys.model.layer import Piece
 from atomic_sys.store.objects import ObjectKind
 from atomic_sys.store.prune import reachable_objects
 from atomic_sys.store.recovery import recover, stale_marks, younger
@@ -41,26 +42,31 @@ class Watch:
 
     def __init__(self, repository: Repository) -> None:
         self._repository = repository
-        self._written = 0
+        self._left = _STEP  # bytes to write before the next look
 
-    def chunks(self, chunks: Iterable[bytes], size: int) -> Iterable[bytes]:
+    def chunks(self, chunks: Iterable[Piece], size: int) -> Iterable[Piece]:
         """The chunks of a file of so many bytes. Raises NoSpace, also while iterating."""
-        if size < _STEP:
-            self._wrote(size + _EACH)
+        self._left -= size + _EACH
+        if self._left > 0:  # as for nearly every file
             return chunks
+        return self._looked(chunks, size)
+
+    def _looked(self, chunks: Iterable[Piece], size: int) -> Iterable[Piece]:
+        if size < _STEP:
+            self._left = _STEP
+            require(self._repository, _STEP)
+            return chunks
+        self._left += size + _EACH
         require(self._repository, size)  # it may be laid out as a whole
         return self._watched(chunks)
 
-    def _watched(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
+    def _watched(self, chunks: Iterable[Piece]) -> Iterator[Piece]:
         for chunk in chunks:
-            self._wrote(len(chunk))
+            self._left -= len(chunk)
+            if self._left <= 0:
+                self._left = _STEP
+                require(self._repository, _STEP)
             yield chunk
-
-    def _wrote(self, size: int) -> None:
-        self._written += size
-        if self._written >= _STEP:
-            self._written = 0
-            require(self._repository, _STEP)
 
 
 def give_back(repository: Repository) -> None:

@@ -18,7 +18,7 @@ from atomic_sys.model.layer import LayerStream
 from atomic_sys.model.reference import ImageName, InvalidReference
 from atomic_sys.store import images, ingest, prune, rootfs
 from atomic_sys.store.checkout import Content, check_out
-from atomic_sys.store.commits import TreeReader, documents, store_commit
+from atomic_sys.store.commits import documents, store_commit
 from atomic_sys.store.images import (
     DamagedImage,
     ImageToStore,
@@ -47,7 +47,7 @@ class Store:
         self.repository = repository
         self.timeout = timeout
         self._held = 0
-        self._latest: Tree | None = None  # whoever stores an image mostly wants its tree next
+        self._latest: Tree | None = None  # the root file system that was stored or read last
 
     @classmethod
     def open(cls, dfd: int, name: str, *, timeout: float = DEFAULT_TIMEOUT) -> Self:
@@ -75,6 +75,7 @@ class Store:
         """
         if not self._held and stale_marks(self.repository):
             with self.repository.locked(LockKind.EXCLUSIVE, self.timeout):
+                self._latest = None
                 recover(self.repository)
         with self.repository.locked(LockKind.SHARED, self.timeout):
             self._held += 1
@@ -216,34 +217,33 @@ class Store:
         Raises NotFound for a missing layer, Damaged, Busy, OSError.
         """
         found = self._commit_of(images.rootfs_ref(image.digest))
-        return self.restore_rootfs(image) if found is None else self._tree(found)
+        if found is None:
+            return self.restore_rootfs(image)
+        return self.rootfs(found[0].hex(), image.digest)
 
     def tree_below(self, image: StoredImage) -> Tree:
         """All of its layers but the last one. Raises NotFound for a missing layer, Damaged."""
         return Tree(self.repository, rootfs.merged(self.repository, image.layers[:-1]), "")
 
     def _tree(self, found: tuple[Checksum, Commit]) -> Tree:
-        if self._latest is not None and self._latest.commit == found[0].hex():
-            return self._latest
-        return Tree(self.repository, TreeReader(self.repository).load(found[1]), found[0].hex())
+        return rootfs.load(self.repository, *found)
 
     def rootfs(self, commit: str, digest: Digest | None = None) -> Tree:
         """The root file system that a deployment is made from: its commit, else that of its image.
 
         Raises NotFound when neither is here, Damaged.
         """
-        if self._latest is not None and self._latest.commit == commit:
-            return self._latest
-        return rootfs.tree_of(self.repository, commit, digest)
+        if self._latest is None or self._latest.commit != commit:
+            self._latest = rootfs.tree_of(self.repository, commit, digest)
+        return self._latest
 
     def check_out(self, tree: Tree, dfd: int, name: str, content: Content = Content.LINKS) -> str:
         """Check the tree out as the new directory `name` below `dfd`; returns its commit.
 
-        Nothing is synced. Raises FileExistsError, AtomicSysError where hard links are wanted and
-        cannot work, Damaged, Busy, OSError.
+        Nothing is synced. Raises as checkout.check_out() does, and Busy.
         """
         with self.in_use():
-            check_out(self.repository, tree.root, dfd, name, content)
+            check_out(tree, dfd, name, content)
         return tree.commit
 
     def restore_rootfs(self, image: StoredImage) -> Tree:
@@ -254,8 +254,8 @@ class Store:
         """
         with self.in_use(), Transaction.open(self.repository) as transaction:
             tree = rootfs.stored(transaction, image.digest, image.layers)
-            ref = images.rootfs_ref(image.digest)
-            transaction.commit([(ref, bytes.fromhex(tree.commit))])
+            transaction.commit([(images.rootfs_ref(image.digest), bytes.fromhex(tree.commit))])
+        self._latest = tree
         return tree
 
     def discard(self, doomed: Collection[ObjectName]) -> None:
@@ -295,5 +295,6 @@ class Store:
     def _alone(self) -> Iterator[None]:
         if self._held:
             raise Busy("the store is in use by this process")
+        self._latest = None
         with self.repository.locked(LockKind.EXCLUSIVE, self.timeout):
             yield

@@ -26,10 +26,16 @@ class InvalidLayer(AtomicSysError):
 
 @dataclass(slots=True)
 class Directory:
-    """A directory: its own metadata and its nodes by name."""
+    """A directory: its own metadata and its nodes by name.
+
+    `stored` are the objects, tree and metadata, that it was read from or stored as. Whoever adds,
+    replaces or removes a node must set it to None; what changes in the directories below, and the
+    metadata, is seen when it is stored again.
+    """
 
     metadata: Metadata
     nodes: "dict[str, Node]" = field(default_factory=dict)
+    stored: tuple[Checksum, Checksum] | None = field(default=None, compare=False, repr=False)
 
 
 Node: TypeAlias = Directory | Checksum
@@ -38,7 +44,10 @@ ReadLink: TypeAlias = Callable[[Checksum], str | None]  # the target, or None fo
 
 @dataclass(slots=True, kw_only=True)
 class Layer:
-    """One layer: what it brings, and what it does to the layers below."""
+    """One layer: what it brings, and what it does to the layers below.
+
+    A directory that is only implied has the metadata IMPLIED.
+    """
 
     root: Directory = field(default_factory=lambda: Directory(IMPLIED))
     implied: set[LayerPath] = field(default_factory=lambda: {()})  # directories without an entry
@@ -120,7 +129,7 @@ def check_path(path: LayerPath) -> None:
 
 def check_name(name: str) -> None:
     """Raises InvalidLayer unless a directory of a layer can have an entry of this name."""
-    if not valid_name(name) or name[:4] == WHITEOUT_PREFIX:
+    if not valid_name(name) or name.startswith(WHITEOUT_PREFIX):
         raise InvalidLayer(f"invalid layer: {name[:80]!r} is not the name of a file")
 
 

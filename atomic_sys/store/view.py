@@ -38,13 +38,21 @@ class TreeEntry:
 class Tree:
     """The merged file system of an image; `commit` is the hex checksum of its commit.
 
+    `empty` are its files without content, where that is known (images.empty_files()).
     Of a partial one the contents of regular files may be missing, symbolic links never are.
     """
 
-    def __init__(self, repository: Repository, root: Directory, commit: str) -> None:
+    def __init__(
+        self,
+        repository: Repository,
+        root: Directory,
+        commit: str,
+        empty: frozenset[Checksum] | None = None,
+    ) -> None:
         self.repository = repository
         self.root = root
         self.commit = commit
+        self.empty = empty
         self._partial = bool(commit) and is_partial(repository, bytes.fromhex(commit))
 
     def _link(self, content: Checksum) -> str | None:

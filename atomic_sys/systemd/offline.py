@@ -5,7 +5,6 @@ Nothing can be started here; what is enabled starts at the next boot. Sources: s
 `--root`; systemd's ENVIRONMENT.md (SYSTEMD_OFFLINE).
 """
 
-import os
 import re
 from collections.abc import Mapping, Sequence
 
@@ -19,9 +18,8 @@ from atomic_sys.systemd.manager import (
     UnitState,
 )
 
-# Not compiled yet: whoever only asks whether systemd runs needs neither.
-_CREATED = r"^Created symlink ['\"]?(.+?)['\"]? (?:→|->) ['\"]?(.+?)['\"]?\.$"
-_REMOVED = r"^Removed ['\"]?(.+?)['\"]?\.$"
+_CREATED = re.compile(r"^Created symlink ['\"]?(.+?)['\"]? (?:→|->) ['\"]?(.+?)['\"]?\.$")
+_REMOVED = re.compile(r"^Removed ['\"]?(.+?)['\"]?\.$")
 _NO_UNIT = ("No such file or directory", "not-found", "does not exist")
 
 
@@ -112,33 +110,8 @@ def _parse_changes(done: Completed) -> tuple[Change, ...]:
     """What systemctl says that it linked and removed; it says so on stderr."""
     changes = []
     for line in (done.stdout + done.stderr).decode("utf-8", "replace").splitlines():
-        if created := re.match(_CREATED, line):
+        if created := _CREATED.match(line):
             changes.append(Change("symlink", created[1], created[2]))
-        elif removed := re.match(_REMOVED, line):
+        elif removed := _REMOVED.match(line):
             changes.append(Change("unlink", removed[1], ""))
     return tuple(changes)
-
-
-def is_online(
-    root: str,
-    environment: Mapping[str, str],
-    *,
-    init_root: str = "/proc/1/root",
-    booted: str = "/run/systemd/system",
-) -> bool:
-    """Whether the systemd that a D-Bus client would reach is the one of this root.
-
-    In an installer's chroot it is not: a client there would start units on the installer. A user
-    other than root may not look at `init_root`, and then it is taken to be the same.
-    Source: sd_booted(3); systemd's running_in_chroot().
-    """
-    if os.path.realpath(root) != "/" or environment.get("SYSTEMD_OFFLINE") == "1":
-        return False
-    try:
-        # stat, not readlink: a kernel may forbid to read the link and still follow it.
-        same = os.path.samestat(os.stat(init_root), os.stat("/"))
-    except PermissionError:
-        same = True
-    except OSError:
-        same = False
-    return same and os.path.isdir(booted)

@@ -16,7 +16,8 @@ def changed_values(
     values = dict(chosen)
     for name in unset:
         if name not in values:
-            raise UsageError(f"the value {name} was never set", hint="--set sets it")
+            there = f"set are {', '.join(sorted(values))}" if values else "no value is set"
+            raise UsageError(f"the value {name} was never set", hint=there)
         del values[name]
     return values | dict(changed)
 

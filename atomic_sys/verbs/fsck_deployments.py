@@ -64,6 +64,8 @@ def _look(host: Host, verifier: Verifier) -> tuple[int, list[_Differing]]:
         with host.locked(container.name), suppress(NotFound):  # gone since
             now = require(host.root, host.paths, container.name)
             for deployment in all_deployments(host.root, host.paths, now):
+                if deployment.problem is not None:
+                    found.append(_Differing(deployment=deployment, problem=deployment.problem))
                 if _is_checkout(deployment):
                     count += 1
                     found += _differing(deployment, verifier)
@@ -100,6 +102,8 @@ def _restore(
 ) -> Iterator[str]:
     """Put back what can be; the deployments that are whole again."""
     for one in found:
+        if one.deployment.record is None:
+            continue  # nothing tells what it was made from
         with claimed(host, one.deployment.name, report):
             try:
                 verifier.restore_rootfs(one.deployment)

@@ -29,7 +29,7 @@ from atomic_sys.store.store import Store
 from atomic_sys.verbs.finding import fetch_for, find_image
 from atomic_sys.verbs.remote import prepare_anywhere
 from atomic_sys.verbs.run_once import wants_to_run_once
-from atomic_sys.verbs.support import claimed, make_view, parse_image
+from atomic_sys.verbs.support import START_TIMEOUT, claimed, make_view, parse_image
 
 
 @frozen
@@ -52,7 +52,7 @@ class Install:
 
 @frozen
 class InstallResult:
-    """What came of it; `plan` is None when the container was there already.
+    """What came of it; `plan` is None when the container was there already, with this `record`.
 
     `once`: nothing is installed, since the image wants to be run once.
     """
@@ -63,6 +63,21 @@ class InstallResult:
     plan: Plan | None
     deployment: str
     once: bool = False
+    record: Record | None = None
+
+    @property
+    def digest(self) -> str | None:
+        """The image's; None where the container's record cannot be read."""
+        if self.pulled is not None:
+            return str(self.pulled.image.digest)
+        return None if self.record is None else f"sha256:{self.record.revision}"
+
+    @property
+    def signers(self) -> tuple[str, ...]:
+        """Whose signatures the policy has accepted."""
+        if self.pulled is not None:
+            return self.pulled.verdict.signers()
+        return () if self.record is None else self.record.signers
 
 
 def install(request: Install, host: Host, report: Report) -> InstallResult:
@@ -75,7 +90,7 @@ def install(request: Install, host: Host, report: Report) -> InstallResult:
     with doing(f"installing {name}"), claimed(host, name, report) as transaction:
         state = observe(host.root, host.paths, name)
         if state.installed is not None:
-            return _already(request, state.installed)
+            return _already(request, state.installed, host)
         fetch = fetch_for(request.rootfs)
         pulled = find_image(source, request.image, host, report, fetch)
         if wants_to_run_once(pulled, host):
@@ -101,13 +116,18 @@ def install(request: Install, host: Host, report: Report) -> InstallResult:
     )
 
 
-def _already(request: Install, found: Installed) -> InstallResult:
+def _already(request: Install, found: Installed, host: Host) -> InstallResult:
+    """Nothing to install; with --now it is started, if it does not run. Raises StartFailed."""
+    has_service = found.record is None or found.record.has_service
+    if request.start and has_service and not request.dry_run:
+        host.manager.start(found.name.unit, timeout=START_TIMEOUT)
     return InstallResult(
         name=found.name,
         image=request.image,
         pulled=None,
         plan=None,
         deployment=found.deployment,
+        record=found.record,
     )
 
 

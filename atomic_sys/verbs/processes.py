@@ -173,8 +173,9 @@ def _ask(found: Installed, host: Host, arguments: Sequence[str]) -> Json:
     runtime = (record.runtime if record is not None else "") or host.paths.runtime
     done = Command(argv=[host.paths.inside(runtime), *arguments]).run()
     if done.returncode != 0:
+        why = "" if "does not exist" in done.stderr_tail else f": {done.stderr_tail}"
         raise AtomicSysError(
-            f"the container {found.name} is not running: {done.stderr_tail}",
+            f"the container {found.name} is not running{why}",
             hint=f"systemctl start {found.name.unit}",
         )
     return strict_json.loads(done.stdout, f"the answer of {runtime}")

@@ -6,8 +6,10 @@ from dataclasses import replace
 
 from atomic_sys.engine.observe import installed
 from atomic_sys.engine.report import Report
-from atomic_sys.errors import AtomicSysError
+from atomic_sys.errors import AtomicSysError, reason_of
 from atomic_sys.host import Host
+from atomic_sys.model.names import ContainerName
+from atomic_sys.model.record import Record
 from atomic_sys.verbs.switching import RolledBack
 from atomic_sys.verbs.update import Status, Update, UpdateResult, update
 
@@ -18,16 +20,21 @@ def update_all(request: Update, host: Host, report: Report) -> Iterator[UpdateRe
     for found in installed(host.root, host.paths):
         if found.preinstalled:
             continue
-        before = "" if found.record is None else found.record.revision
         try:
             yield update(found.name, careful, host, report)
         except (AtomicSysError, OSError) as error:
-            rolled_back = isinstance(error, RolledBack)
-            yield UpdateResult(
-                name=found.name,
-                status=Status.FAILED if rolled_back else Status.UNKNOWN,
-                before=before,
-                after=before,
-                latest="",
-                reason=str(error),
-            )
+            yield failure(found.name, found.record, error)
+
+
+def failure(
+    name: ContainerName, record: Record | None, error: AtomicSysError | OSError
+) -> UpdateResult:
+    """What came of an update that raised the error; `record` is that of the container."""
+    before = "" if record is None else record.revision
+    return UpdateResult(
+        name=name,
+        status=Status.FAILED if isinstance(error, RolledBack) else Status.UNKNOWN,
+        before=before,
+        after=before,
+        reason=reason_of(error),
+    )

@@ -80,7 +80,9 @@ class Importer:
         where = self.directory / "out"
         if where.exists():
             remove_tree(self.fd, where.name)
-        self.store.check_out(self.store.tree(image), self.fd, where.name)
+        tree = self.store.tree(image)  # what was merged, of which this is to be a record
+        assert Store(self.store.repository).tree(image).root == tree.root
+        self.store.check_out(tree, self.fd, where.name)
         return where
 
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from atomic_sys.image.tar import Kind, Member, TarInput, TarReader
-from atomic_sys.image.tar_header import InvalidLayer
+from atomic_sys.image.tar import TarInput, TarReader
+from atomic_sys.image.tar_header import InvalidLayer, Kind, Member
 from atomic_sys.model.layer import Directory, Metadata, RegularFile, Symlink
 from tests.support.archives import END, TYPES, archive, header, long_name, padded, pax, read
 

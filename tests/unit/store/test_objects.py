@@ -11,15 +11,13 @@ from hypothesis import strategies as st
 from atomic_sys.errors import AtomicSysError, Damaged
 from atomic_sys.model.layer import Metadata
 from atomic_sys.store import variant
+from atomic_sys.store.dirtree import DirTree, decode_dirtree, encode_dirtree
 from atomic_sys.store.objects import (
     Commit,
-    DirTree,
     checksum,
     decode_commit,
-    decode_dirtree,
     decode_metadata,
     encode_commit,
-    encode_dirtree,
     encode_metadata,
     file_header,
     valid_name,
@@ -251,7 +249,39 @@ def test_a_deep_variant_is_damage() -> None:
         variant.deserialise("v", variant.serialise("v", value))
 
 
-@pytest.mark.parametrize("content", [b"\xff\x03\x03", b"a\0" + bytes(33) + b"\x02\x00\x25"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\xff\x03\x03",
+        b"a\0" + bytes(33) + b"\x02\x00\x25",
+        b"\1\1",  # an array without an element that has a byte all the same
+    ],
+)
 def test_broken_framing_is_damage(content: bytes) -> None:
     with pytest.raises(Damaged):
         decode_dirtree(content)
+
+
+def test_offsets_that_are_wider_than_they_need_be_are_damage() -> None:
+    names = ["a", "b", "c", "d", "e", "f", "ggg"]
+    content = encode_dirtree(DirTree(files=tuple((n, bytes(32)) for n in names), directories=()))
+    assert len(content) == 255  # by one byte less than what takes offsets of two
+    with pytest.raises(Damaged, match="framing"):
+        decode_dirtree(content[:-1] + b"\xfe\0")
+    elements = b"".join(name.encode() + bytes(33) + b"\2" for name in names[:6])
+    ends = b"".join((35 * count).to_bytes(2, "little") for count in range(1, 7))
+    files = elements + b"ggg" + bytes(33) + b"\4" + ends + (247).to_bytes(2, "little")
+    with pytest.raises(Damaged, match="framing"):
+        decode_dirtree(files + len(files).to_bytes(2, "little"))
+
+
+@given(st.integers(1, 255), st.integers(1, 255), st.integers(0, 40))
+def test_names_of_every_length(length: int, other: int, more: int) -> None:
+    names = sorted({"a" * length, "b" * other, *(f"c{number}" for number in range(more))})
+    for value in (
+        DirTree(files=tuple((name, bytes(32)) for name in names), directories=()),
+        DirTree(files=(), directories=tuple((name, bytes(32), b"m" * 32) for name in names)),
+    ):
+        content = encode_dirtree(value)
+        assert content == variant.serialise("(a(say)a(sayay))", (value.files, value.directories))
+        assert decode_dirtree(content) == value

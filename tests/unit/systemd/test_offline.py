@@ -7,8 +7,9 @@ import pytest
 
 from atomic_sys.fs.process import CommandFailed
 from atomic_sys.systemd import journal, tmpfiles
+from atomic_sys.systemd.booted import is_online
 from atomic_sys.systemd.manager import Change, Manager, SystemdError, UnitDetails
-from atomic_sys.systemd.offline import OfflineManager, is_online
+from atomic_sys.systemd.offline import OfflineManager
 from atomic_sys.systemd.tmpfiles import Outcome
 
 UNIT = "[Service]\nExecStart=/bin/true\n[Install]\nWantedBy=multi-user.target\n"
@@ -118,8 +119,8 @@ def test_a_user_may_not_look_at_the_root_of_pid_1(
     def forbidden(path: str) -> None:
         raise PermissionError(path)
 
-    monkeypatch.setattr("atomic_sys.systemd.offline.os.stat", forbidden)
-    monkeypatch.setattr("atomic_sys.systemd.offline.os.path.isdir", lambda _path: True)
+    monkeypatch.setattr("atomic_sys.systemd.booted.os.stat", forbidden)
+    monkeypatch.setattr("atomic_sys.systemd.booted.os.path.isdir", lambda _path: True)
     assert is_online("/", {})
 
 
