@@ -84,13 +84,14 @@ class Signer:
         self.run("--quick-gen-key", "Vendor <vendor@example.com>", "ed25519", "sign", "1d")
         (self.home / "key.gpg").write_bytes(self.run("--export"))
 
-    def sign(self, name: str, digest: Digest) -> bytes:
+    def sign(self, name: str, digest: Digest, **optional: str) -> bytes:
         critical = {
             "type": "atomic container signature",
             "image": {"docker-manifest-digest": str(digest)},
             "identity": {"docker-reference": name},
         }
-        return self.run("--sign", stdin=json.dumps({"critical": critical, "optional": {}}).encode())
+        payload = {"critical": critical, "optional": optional}
+        return self.run("--sign", stdin=json.dumps(payload).encode())
 
     def policy(self, name: str) -> dict[str, Any]:
         """What is signed by this key under this name, from wherever it comes; all else is not."""

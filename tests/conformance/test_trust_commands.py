@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The trust commands with real keys, and skopeo as the judge of the policies that they write."""
 
+import io
 import json
 import os
 import signal
@@ -17,6 +18,7 @@ from atomic_sys.trust.lookaside import parse as parse_lookaside
 from atomic_sys.trust.openpgp_keys import list_keys
 from atomic_sys.trust.policy import parse
 from tests.support.gpg import MANIFEST, NAME, Gpg, payload, revoked_subkey
+from tests.support.places import call
 
 pytestmark = pytest.mark.conformance
 
@@ -34,17 +36,16 @@ def environment() -> dict[str, str]:
 
 
 @pytest.fixture
-def atomic(tmp_path: Path) -> Atomic:
-    def call(*words: str, code: ExitCode = ExitCode.DONE) -> tuple[str, str]:
-        done = subprocess.run(
-            command(tmp_path, *words),
-            env=environment(), stdin=subprocess.DEVNULL,
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        assert done.returncode == code, done.stderr
-        return done.stdout, done.stderr
+def atomic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Atomic:
+    monkeypatch.delenv("TRUST_POLICY", raising=False)
+    monkeypatch.setattr("sys.stdin", io.StringIO())
 
-    return call
+    def perform(*words: str, code: ExitCode = ExitCode.DONE) -> tuple[str, str]:
+        found, out, talk = call(["--root", str(tmp_path), *words])
+        assert found == code, talk
+        return out, talk
+
+    return perform
 
 
 def policy(root: Path) -> Any:
