@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Keys of gpg take a while to make: once for all tests, which only sign with them."""
+"""What modules share: keys of gpg, which take a while to make, and a root without systemd."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.conformance.copying import Signer
+from tests.conformance.offline import Atomic, make_root
+from tests.support import images
 from tests.support.gpg import Gpg, new_home, revoke, users
 
 
@@ -29,3 +32,21 @@ def signer() -> Iterator[Signer]:
         made = Signer(home)
         made.make()
         yield made
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The root directory of a host without systemd."""
+    return make_root(tmp_path / "root", monkeypatch)
+
+
+@pytest.fixture
+def atomic(root: Path, capsys: pytest.CaptureFixture[str]) -> Atomic:
+    """The command on that root."""
+    return Atomic(root=root, capsys=capsys)
+
+
+@pytest.fixture
+def hello(tmp_path: Path) -> str:
+    """The argument that names the image."""
+    return f"oci:{images.layout(tmp_path / 'hello')}"

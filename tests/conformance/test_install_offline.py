@@ -15,28 +15,11 @@ from tests.conformance.offline import (
     STORE,
     Atomic,
     as_json,
-    make_root,
     seen,
 )
 from tests.support import images, layers
 
 pytestmark = pytest.mark.conformance
-
-
-@pytest.fixture
-def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    return make_root(tmp_path / "root", monkeypatch)
-
-
-@pytest.fixture
-def atomic(root: Path, capsys: pytest.CaptureFixture[str]) -> Atomic:
-    return Atomic(root=root, capsys=capsys)
-
-
-@pytest.fixture
-def hello(tmp_path: Path) -> str:
-    """The argument that names the image."""
-    return f"oci:{images.layout(tmp_path / 'hello')}"
 
 
 def test_the_life_of_a_container(root: Path, hello: str, atomic: Atomic) -> None:

@@ -12,7 +12,6 @@ from tests.conformance.offline import (
     CHECKOUTS,
     NAME,
     Atomic,
-    make_root,
     seen,
     write_policy,
 )
@@ -20,22 +19,6 @@ from tests.support import images, layers
 from tests.support.fake_registry import FakeRegistry, Reply
 
 pytestmark = pytest.mark.conformance
-
-
-@pytest.fixture
-def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    return make_root(tmp_path / "root", monkeypatch)
-
-
-@pytest.fixture
-def atomic(root: Path, capsys: pytest.CaptureFixture[str]) -> Atomic:
-    return Atomic(root=root, capsys=capsys)
-
-
-@pytest.fixture
-def hello(tmp_path: Path) -> str:
-    """The argument that names the image."""
-    return f"oci:{images.layout(tmp_path / 'hello')}"
 
 
 @pytest.fixture

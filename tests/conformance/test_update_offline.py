@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from atomic_sys.errors import ExitCode
-from tests.conformance.offline import CHECKOUTS, Atomic, make_root, seen
+from tests.conformance.offline import CHECKOUTS, Atomic, seen
 from tests.support import images
 
 pytestmark = pytest.mark.conformance
@@ -25,16 +25,6 @@ NEW = images.EXPORTS | {
     "hostfs/etc/more.conf": b"more\n",
 }
 del NEW["hostfs/usr/local/bin/hello"]
-
-
-@pytest.fixture
-def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    return make_root(tmp_path / "root", monkeypatch)
-
-
-@pytest.fixture
-def atomic(root: Path, capsys: pytest.CaptureFixture[str]) -> Atomic:
-    return Atomic(root=root, capsys=capsys)
 
 
 def publish(tmp_path: Path, files: Mapping[str, bytes] = images.EXPORTS) -> str:
