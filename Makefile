@@ -84,6 +84,7 @@ bench: venv
 	$(VENV)/bin/python -m benchmarks.fsck
 	$(VENV)/bin/python -m benchmarks.containers_list
 	$(VENV)/bin/python -m benchmarks.protection
+	$(VENV)/bin/python -m benchmarks.parts
 	$(VENV)/bin/python -m benchmarks.pull_bars
 	$(VENV)/bin/python -m benchmarks.pull
 

@@ -33,9 +33,9 @@ def main() -> NoReturn:
 
 
 def leave(code: int) -> NoReturn:
-    """Exit. What is about to go anyway is not looked through for garbage, which takes 20 ms.
+    """Exit. What is about to go anyway is not looked through for garbage, which takes its time.
 
-    PyGObject's objects have to go before GLib does: with them left, one exit in 30 is a crash.
+    But PyGObject's objects have to go before GLib does: with them left, some exits are crashes.
     """
     if "gi" not in sys.modules:
         gc.freeze()

@@ -46,15 +46,16 @@ def _initializer(of: tuple[Field[Any], ...]) -> Callable[..., None]:
 
 
 def _views(of: tuple[Field[Any], ...]) -> tuple[Callable[..., Any], ...]:
-    names = tuple(one.name for one in of)
+    compared = tuple(one.name for one in of if one.compare)
+    hashed = tuple(one.name for one in of if (one.compare if one.hash is None else one.hash))
 
     def __eq__(self: Any, other: object) -> bool:
         if type(other) is not type(self):
             return NotImplemented
-        return all(getattr(self, name) == getattr(other, name) for name in names)
+        return all(getattr(self, name) == getattr(other, name) for name in compared)
 
     def __hash__(self: Any) -> int:
-        return hash(tuple(getattr(self, name) for name in names))
+        return hash(tuple(getattr(self, name) for name in hashed))
 
     def __repr__(self: Any) -> str:
         shown = (f"{one.name}={getattr(self, one.name)!r}" for one in of if one.repr)

@@ -30,12 +30,19 @@ def files(directory: Path) -> tuple[str, str]:
     return os.fspath(directory / "policy.json"), os.fspath(directory / "registries.conf")
 
 
+def write_policy(directory: Path) -> str:
+    """Make the policy of a root directory; its name."""
+    policy, _ = files(directory)
+    Path(policy).write_text(_POLICY)
+    return policy
+
+
 def _pull(directory: Path, image: str) -> None:
     from atomic_sys.verbs.pull import pull  # here since a checkout is measured without it
 
     policy, registries = files(directory)
     if not os.path.exists(policy):
-        Path(policy).write_text(_POLICY)
+        write_policy(directory)
         server = image.partition("/")[0]
         Path(registries).write_text(f'[[registry]]\nlocation = "{server}"\ninsecure = true\n')
     options = HostOptions(root=os.fspath(directory), policy=policy, registries_conf=registries)

@@ -18,15 +18,14 @@ from atomic_sys.cli.options import GlobalOptions, seconds
 from atomic_sys.cli.output import Column, Output, print_table
 from atomic_sys.cli.plan_output import print_plan
 from atomic_sys.cli.progress import reporting
-from atomic_sys.engine.observe import find
 from atomic_sys.engine.report import Report
-from atomic_sys.errors import AtomicSysError, ExitCode, UsageError
+from atomic_sys.errors import ExitCode, UsageError
 from atomic_sys.host import Host
 from atomic_sys.model.names import ContainerName
 from atomic_sys.render.values import parse_assignments
 from atomic_sys.verbs.switching import DEFAULT_SETTLE
-from atomic_sys.verbs.update import Status, Update, UpdateResult, update
-from atomic_sys.verbs.update_all import failure, update_all
+from atomic_sys.verbs.update import Status, Update, UpdateResult
+from atomic_sys.verbs.update_all import update_all, update_named
 
 _COLUMNS = (
     Column(title="Container"),
@@ -101,15 +100,9 @@ def _named(
     """One after the other, until one fails: --json has what came of each up to that one."""
     results = []
     try:
-        for name in names:
-            try:
-                results.append(update(name, request, host, report))
-            except (AtomicSysError, OSError) as error:
-                found = find(host.root, host.paths, name)
-                if found is not None:
-                    results.append(failure(name, found.record, error))
-                raise
-            _say(results[-1], output)
+        for result in update_named(names, request, host, report):
+            results.append(result)
+            _say(result, output)
     finally:
         if output.json:
             output.emit([as_json(result) for result in results])
@@ -119,7 +112,10 @@ def _named(
 def _check(arguments: argparse.Namespace) -> None:
     check_storage(arguments)
     if not arguments.names and not arguments.all:
-        raise UsageError("Too few arguments.  Please specify the container")
+        raise UsageError(
+            "Too few arguments.  Please specify the container",
+            hint="atomic containers update --all updates every one",
+        )
     incompatible = "Incompatible options specified.  --all doesn't support"
     if arguments.all and arguments.names:
         raise UsageError(f"{incompatible} a container name")

@@ -8,7 +8,6 @@ carries what a job tells on its way and, last, its result or its error.
 
 import contextlib
 import os
-import pickle
 import signal
 import threading
 from collections.abc import Callable, Sequence
@@ -137,6 +136,8 @@ def _leave(_signal: int, _frame: FrameType | None) -> NoReturn:
 
 def _work(job: Job[_Result], pipe: "Connection", inherited: "Sequence[Connection]") -> None:
     """What the new process does. Its parent takes care of the user's interrupts."""
+    import pickle  # multiprocessing has loaded it by now
+
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _leave)  # by way of what tidies up

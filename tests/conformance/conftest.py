@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What modules share: keys of gpg, which take a while to make, and a root without systemd."""
+"""What modules share: keys of gpg, which take a while to make, roots and stores."""
 
+import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from atomic_sys.store.store import Store
 from tests.conformance.copying import Signer
 from tests.conformance.offline import Atomic, make_root
 from tests.support import images
@@ -50,3 +53,20 @@ def atomic(root: Path, capsys: pytest.CaptureFixture[str]) -> Atomic:
 def hello(tmp_path: Path) -> str:
     """The argument that names the image."""
     return f"oci:{images.layout(tmp_path / 'hello')}"
+
+
+@pytest.fixture
+def scratch() -> Iterator[Path]:
+    """A directory on tmpfs: quick, and the same on all machines."""
+    with tempfile.TemporaryDirectory(dir="/dev/shm", prefix="store-test.") as path:
+        yield Path(path)
+
+
+@pytest.fixture
+def store(scratch: Path) -> Iterator[Store]:
+    """An empty store there."""
+    fd = os.open(scratch, os.O_RDONLY)
+    opened = Store.create(fd, "repo", timeout=0)
+    yield opened
+    opened.close()
+    os.close(fd)

@@ -4,8 +4,7 @@
 import os
 import stat
 import struct
-import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -38,21 +37,6 @@ ACL = struct.pack("<I", 2) + b"".join(
 
 
 @pytest.fixture
-def place() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(dir="/dev/shm", prefix="checkout-test.") as path:
-        yield Path(path)
-
-
-@pytest.fixture
-def store(place: Path) -> Iterator[Store]:
-    fd = os.open(place, os.O_RDONLY)
-    made = Store.create(fd, "repo", timeout=0)
-    yield made
-    made.close()
-    os.close(fd)
-
-
-@pytest.fixture
 def tree(store: Store) -> Tree:
     return stored(store, MEMBERS)
 
@@ -79,35 +63,35 @@ def made(
 
 
 @pytest.fixture
-def usual(store: Store, tree: Tree, place: Path) -> dict[str, object]:
-    (place / "usual").mkdir()
-    found = made(store, tree, place / "usual")
-    info = (place / "usual/out/shared").stat()
+def usual(store: Store, tree: Tree, scratch: Path) -> dict[str, object]:
+    (scratch / "usual").mkdir()
+    found = made(store, tree, scratch / "usual")
+    info = (scratch / "usual/out/shared").stat()
     assert (stat.S_IMODE(info.st_mode), info.st_gid) == (0o2775, 7)
-    assert stat.S_IMODE((place / "usual/out/tmp").stat().st_mode) == 0o1777
-    assert stat.S_IMODE((place / "usual/out/dark").stat().st_mode) == 0
-    assert (place / "usual/out/theirs").stat().st_uid == 1000
-    assert (place / "usual/out/hollow").stat().st_nlink == 1
-    assert (place / "usual/out/plain/1").stat().st_nlink == 2
+    assert stat.S_IMODE((scratch / "usual/out/tmp").stat().st_mode) == 0o1777
+    assert stat.S_IMODE((scratch / "usual/out/dark").stat().st_mode) == 0
+    assert (scratch / "usual/out/theirs").stat().st_uid == 1000
+    assert (scratch / "usual/out/hollow").stat().st_nlink == 1
+    assert (scratch / "usual/out/plain/1").stat().st_nlink == 2
     return found
 
 
 @pytest.mark.parametrize("umask", [0, 0o022, 0o077, 0o777])
 def test_the_umask_does_not_matter(
-    store: Store, tree: Tree, place: Path, usual: dict[str, object], umask: int
+    store: Store, tree: Tree, scratch: Path, usual: dict[str, object], umask: int
 ) -> None:
-    (place / "here").mkdir()
+    (scratch / "here").mkdir()
     before = os.umask(umask)
     try:
-        assert made(store, tree, place / "here") == usual
+        assert made(store, tree, scratch / "here") == usual
     finally:
         os.umask(before)
 
 
 def test_nothing_is_inherited(
-    store: Store, tree: Tree, place: Path, usual: dict[str, object]
+    store: Store, tree: Tree, scratch: Path, usual: dict[str, object]
 ) -> None:
-    above = place / "here"
+    above = scratch / "here"
     above.mkdir()
     os.chown(above, 0, 50)
     above.chmod(0o2775)
@@ -115,47 +99,47 @@ def test_nothing_is_inherited(
 
 
 def test_modes_below_a_default_acl(
-    store: Store, tree: Tree, place: Path, usual: dict[str, object]
+    store: Store, tree: Tree, scratch: Path, usual: dict[str, object]
 ) -> None:
-    above = place / "here"
+    above = scratch / "here"
     above.mkdir()
     os.setxattr(above, "system.posix_acl_default", ACL)
     made(store, tree, above)
     for name in ("plain", "plain/below", "tmp", "dark"):
-        wanted = (place / "usual/out" / name).stat().st_mode
+        wanted = (scratch / "usual/out" / name).stat().st_mode
         assert (above / "out" / name).stat().st_mode == wanted
 
 
 @pytest.mark.parametrize("large", [1, 1000])
 @pytest.mark.parametrize("content", Content)
 def test_however_it_is_made_it_is_the_same(
-    store: Store, tree: Tree, place: Path, usual: dict[str, object], large: int, content: Content,
+    store: Store, tree: Tree, scratch: Path, usual: dict[str, object], large: int, content: Content,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     monkeypatch.setattr(checkout, "_LARGE", large)  # by two processes
     monkeypatch.setattr(checkout, "processors", lambda: 2)
-    (place / "here").mkdir()
-    assert made(store, tree, place / "here", content) == usual
+    (scratch / "here").mkdir()
+    assert made(store, tree, scratch / "here", content) == usual
 
 
 def test_a_commit_that_does_not_say_which_files_are_empty(
-    store: Store, tree: Tree, place: Path, usual: dict[str, object]
+    store: Store, tree: Tree, scratch: Path, usual: dict[str, object]
 ) -> None:
     older = Tree(store.repository, tree.root, tree.commit)
-    (place / "here").mkdir()
-    assert made(store, older, place / "here") == usual
-    assert (place / "here/out/hollow").stat().st_nlink == 1
+    (scratch / "here").mkdir()
+    assert made(store, older, scratch / "here") == usual
+    assert (scratch / "here/out/hollow").stat().st_nlink == 1
 
 
 @pytest.mark.parametrize("large", [1, 1000])
 def test_a_missing_object_leaves_nothing(
-    store: Store, tree: Tree, place: Path, large: int, monkeypatch: pytest.MonkeyPatch
+    store: Store, tree: Tree, scratch: Path, large: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(checkout, "_LARGE", large)
     node = tree.root.nodes["link"]
     assert isinstance(node, bytes)
-    (place / f"repo/objects/{node.hex()[:2]}/{node.hex()[2:]}.file").unlink()
-    (place / "here").mkdir()
+    (scratch / f"repo/objects/{node.hex()[:2]}/{node.hex()[2:]}.file").unlink()
+    (scratch / "here").mkdir()
     with pytest.raises(Damaged, match="missing object"):
-        made(store, tree, place / "here")
-    assert os.listdir(place / "here") == []
+        made(store, tree, scratch / "here")
+    assert os.listdir(scratch / "here") == []

@@ -3,8 +3,7 @@
 
 import os
 import subprocess
-import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -59,22 +58,6 @@ def run(*argv: str | Path) -> str:
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
-
-
-@pytest.fixture
-def scratch() -> Iterator[Path]:
-    """A directory on tmpfs: quick, and the same on all machines."""
-    with tempfile.TemporaryDirectory(dir="/dev/shm", prefix="store-test.") as path:
-        yield Path(path)
-
-
-@pytest.fixture
-def store(scratch: Path) -> Iterator[Store]:
-    fd = os.open(scratch, os.O_RDONLY)
-    opened = Store.create(fd, "repo", timeout=0)
-    yield opened
-    opened.close()
-    os.close(fd)
 
 
 def user_store(scratch: Path) -> Store:

@@ -4,33 +4,25 @@
 from pathlib import Path
 
 from tests.host.host import Host
-from tests.host.service import atomic, busybox, make_trusting
+from tests.host.service import SERVE, UNIT, atomic, busybox, make_trusting
 from tests.support import images, layers
 
 SHARED = "/srv/shared"  # where a host has the exported directories
-SERVE = "trap 'exit 0' TERM; while :; do /bin/busybox sleep 1 & wait; done"
-UNIT = b"""[Service]
-Type=exec
-ExecStart=$EXEC_START
-ExecStop=$EXEC_STOP
-WorkingDirectory=$DESTDIR
-SuccessExitStatus=143
-
-[Install]
-WantedBy=multi-user.target
-"""
 
 
 def make_layouts(directory: Path) -> None:
     """The images `1` and `2`, which say so in /version."""
     for version in ("1", "2"):
+        unit = UNIT.format(version=version, target="multi-user.target")
         content = [
             *(layers.directory(name) for name in ("proc", "dev", "sys", "run", "tmp")),
             *busybox("sh", "cat", "touch"),
             layers.file("version", version.encode()),
-            layers.file("exports/service.template", UNIT),
+            layers.file("exports/service.template", unit.encode()),
         ]
-        images.layout(directory / version, content, {"Cmd": ["/bin/sh", "-c", SERVE]})
+        images.layout(
+            directory / version, content, {"Cmd": ["/bin/sh", "-c", SERVE.format(version)]}
+        )
 
 
 def export(host: Host, layouts: Path) -> None:

@@ -18,6 +18,7 @@ class _Body:
     size: int = 7
     more: Mapping[str, str] = field(default_factory=dict, hash=False)
     hidden: str = field(default="", repr=False)
+    aside: int = field(default=0, compare=False, repr=False)
 
     def twice(self) -> int:
         """Uses a field."""
@@ -85,6 +86,12 @@ def test_equal_are_those_of_equal_fields(noun: type[Any]) -> None:
     assert noun(name="a", hidden="x") == noun(name="a", hidden="x")
     assert noun(name="a", hidden="x") != noun(name="a", hidden="y")
     assert noun(name="a") != ("a", 7, {}, "")
+    assert noun(name="a", aside=1) == noun(name="a", aside=2)
+
+
+def test_hashed_are_the_fields_that_say_so(noun: type[Any]) -> None:
+    assert hash(noun(name="a", more={"x": "y"}, aside=1)) == hash(noun(name="a"))
+    assert hash(noun(name="a")) != hash(noun(name="b"))
 
 
 def test_equal_are_equal_as_keys() -> None:
@@ -113,8 +120,14 @@ def test_nothing_can_be_changed(noun: type[Any]) -> None:
 def test_what_dataclasses_offers(noun: type[Any]) -> None:
     one = noun(name="a")
     assert dataclasses.replace(one, size=9) == noun(name="a", size=9)
-    assert [each.name for each in dataclasses.fields(one)] == ["name", "size", "more", "hidden"]
-    assert dataclasses.asdict(one) == {"name": "a", "size": 7, "more": {}, "hidden": ""}
+    assert [each.name for each in dataclasses.fields(one)] == [
+        "name",
+        "size",
+        "more",
+        "hidden",
+        "aside",
+    ]
+    assert dataclasses.asdict(one) == {"name": "a", "size": 7, "more": {}, "hidden": "", "aside": 0}
 
 
 def test_copies() -> None:
