@@ -6,6 +6,7 @@ time most of what we do has ended, waiting for a disk that had nothing to do bef
 """
 
 import contextlib
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -18,18 +19,23 @@ _SHARE = 3  # a pause is so many times as long as the sync before it
 
 @contextlib.contextmanager
 def written_back(fd: int) -> Iterator[None]:
-    """Sync the file system of `fd` now and then during the block.
+    """Sync the file system of the directory `fd` now and then during the block.
 
-    Whoever needs it synced does so at the end, and gets to know of an error then.
+    Whoever needs it synced does so at the end, and gets to know of an error then: syncfs(2) tells
+    an error once to each open file description, so this has one of its own. Raises OSError.
     """
-    ended = threading.Event()
-    thread = threading.Thread(target=_sync, args=(fd, ended), name="write-back", daemon=True)
-    thread.start()
+    own = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=fd)
     try:
-        yield
+        ended = threading.Event()
+        thread = threading.Thread(target=_sync, args=(own, ended), name="write-back", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()  # who comes after this may fork
     finally:
-        ended.set()
-        thread.join()  # who comes after this may fork
+        os.close(own)
 
 
 def _sync(fd: int, ended: threading.Event) -> None:

@@ -7,9 +7,9 @@ belong to no member or frame are errors. Sources: RFC 1952 (gzip), RFC 8878 (zst
 
 import zlib
 from collections.abc import Callable, Iterable, Iterator
+from types import ModuleType
 from typing import IO, cast
 
-from atomic_sys.fs.deflate import fast_zlib
 from atomic_sys.image.zstd_frames import FrameWalker, InvalidCompression
 
 OUTPUT = 1 << 20  # bytes of the largest chunk that comes out
@@ -81,7 +81,7 @@ class _Pieces:
 
 def _gunzip(chunks: Iterable[bytes]) -> Iterator[bytes]:
     """All members of a gzip stream; between and after them there is nothing."""
-    fast = fast_zlib()
+    fast = _fast_zlib()
     errors = (zlib.error, fast.error)
     member = None
     begun = b""  # of a member of which we have not seen enough
@@ -110,6 +110,17 @@ def _gunzip(chunks: Iterable[bytes]) -> Iterator[bytes]:
                 pieces.most = _INPUT_OF_MANY
     if member is not None or begun:
         raise InvalidCompression("the gzip data is cut off, or followed by something else")
+
+
+def _fast_zlib() -> ModuleType:
+    """Something with the interface of zlib: isal inflates twice as fast, but need not be there."""
+    try:
+        # Here since it is optional, and only verbs that pull need it.
+        from isal import isal_zlib
+    except ImportError:
+        return zlib
+    module: ModuleType = isal_zlib
+    return module
 
 
 class _Source:

@@ -25,7 +25,6 @@ from typing import IO
 
 from atomic_sys.errors import Damaged, NotFound
 from atomic_sys.frozen import frozen
-from atomic_sys.fs.deflate import fast_zlib
 from atomic_sys.model.digest import Digest
 from atomic_sys.model.layer import Metadata
 from atomic_sys.store.commits import TreeReader, store_commit
@@ -50,7 +49,9 @@ class SkeletonWriter:
 
     def __init__(self, spool: IO[bytes]) -> None:
         self._file = spool
-        self._stream = fast_zlib().compressobj(_LEVEL)
+        # isal would take a sixth of the time, but what it makes depends on the pieces it gets, and
+        # these on how the layer came: the same layer is to be the same objects.
+        self._stream = zlib.compressobj(_LEVEL)
         self._run = 0  # literal bytes since the last content
         self._runs = array("q")
 

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from atomic_sys.errors import Busy, NoSpace
 from atomic_sys.fs.lock import LockKind
 from atomic_sys.model.layer import Piece
+from atomic_sys.store.integrity import ObjectName
 from atomic_sys.store.objects import ObjectKind
 from atomic_sys.store.prune import reachable_objects
 from atomic_sys.store.recovery import recover, stale_marks, younger
@@ -73,11 +74,16 @@ def give_back(repository: Repository) -> None:
     """Remove what failed imports wrote, unless somebody else uses the store. Raises OSError.
 
     Files that a checkout holds stay, and so do trees: they are small, and prune() knows better.
+    Commits go, and before the files: for libostree one without them is damage.
     """
     with contextlib.suppress(Busy), repository.locked(LockKind.EXCLUSIVE, 0):
         reachable = reachable_objects(repository)
+        doomed: dict[ObjectKind, list[ObjectName]] = {ObjectKind.COMMIT: [], ObjectKind.FILE: []}
         for name, info in younger(repository, stale_marks(repository)):
             held = info.st_nlink > 1 or info.st_size == 0 or not stat.S_ISREG(info.st_mode)
-            if name.kind is ObjectKind.FILE and not held and name not in reachable:
+            if name.kind in doomed and not held and name not in reachable:
+                doomed[name.kind].append(name)
+        for names in doomed.values():
+            for name in names:
                 os.unlink(object_path(*name), dir_fd=repository.objects)
         recover(repository)

@@ -3,8 +3,9 @@
 
 import contextlib
 import io
+import os
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -151,3 +152,21 @@ def test_any_archive(
         assert again(opened, put(opened, whole, cut)) == whole
     finally:
         opened.close()
+
+
+def test_the_same_objects_however_the_layer_came(tmp_path: Path) -> None:
+    trees = set()
+    for number, cut in enumerate((600, 4096, 70_000, len(TAR))):
+        with _opened(tmp_path / str(number)) as store:
+            digest = put(store, TAR, cut)
+            trees.add(layer_tar(store.repository, digest).skeleton.root_tree)
+    assert len(trees) == 1
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[Store]:
+    path.mkdir()
+    fd = os.open(path, os.O_RDONLY)
+    with contextlib.closing(Store(Repository.create(fd, "repo", Mode.BARE_USER))) as store:
+        yield store
+    os.close(fd)
